@@ -1,0 +1,131 @@
+"""Names of the data sets, and the form in which each of them is given."""
+
+import dataclasses
+import difflib
+import functools
+import inspect
+
+import tensorflow as tf
+
+_LOADERS = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedDataset:
+    """The raw examples of one data set, with where they come from.
+
+    Attributes:
+        name: The registered name, with its path for `tsv:PATH`.
+        task: What the examples are for, `"translation"`.
+        description: One sentence.
+        source_language: BCP-47 tag, `""` if unknown.
+        target_language: BCP-47 tag, `""` if unknown.
+        licence: As stated by the source, `""` if unknown.
+        url: Where the data come from, `""` for a user's own file.
+        citation: How to cite them, `""` if there is nothing to cite.
+        splits: `"train"`, `"validation"` and `"test"`, each a finite
+            `tf.data.Dataset` of known cardinality, always in the same order.
+            An example is a dictionary of scalar strings `source`, `target`.
+    """
+
+    name: str
+    task: str
+    description: str
+    source_language: str
+    target_language: str
+    licence: str
+    url: str
+    citation: str
+    splits: dict[str, tf.data.Dataset]
+
+
+def register(name):
+    """Registers the decorated loader under `name`.
+
+    A name such as `"tsv:PATH"` stands for all names that begin with `tsv:`;
+    what follows the colon is the loader's first argument.
+    """
+
+    def decorate(function):
+        if name in _LOADERS:
+            raise ValueError(
+                f"Two loaders have one name. Received: name={name!r}"
+            )
+        _LOADERS[name] = function
+        return function
+
+    return decorate
+
+
+def list_datasets():
+    """Returns the registered names, sorted."""
+    return sorted(_LOADERS)
+
+
+def loader(name):
+    """Returns the function that loads the data set `name`.
+
+    Its keyword arguments and docstring are the options of the data set. For
+    `tsv:PATH` the path is already bound.
+
+    Raises:
+        ValueError: No data set has this name; the message lists those known.
+    """
+    if name in _LOADERS and ":" not in name:
+        return _LOADERS[name]
+    prefix, colon, path = str(name).partition(":")
+    for known, function in _LOADERS.items():
+        if colon and known.partition(":")[:2] == (prefix, colon):
+            return _bind(function, path, known)
+    raise ValueError(
+        f"Unknown data set.{_suggestion(name, list_datasets())} Known: "
+        f"{', '.join(list_datasets())}. Received: name={name!r}"
+    )
+
+
+def load(name, data_dir=None, **options):
+    """Loads the data set `name`.
+
+    Args:
+        name: One of `list_datasets()`, or `tsv:` and a path.
+        data_dir: Folder in which files are looked for first. Data sets that
+            read no public files have no use for it.
+        **options: Keyword arguments of `loader(name)`.
+
+    Returns:
+        A `LoadedDataset`.
+
+    Raises:
+        ValueError: The name or an option is unknown.
+        DataError: A file is missing, damaged or malformed.
+    """
+    function = loader(name)
+    known = list(inspect.signature(function).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"Data set {name!r} has no such option."
+                f"{_suggestion(option, known)} Known: "
+                f"{', '.join(known) or 'none'}. Received: option={option!r}"
+            )
+    if "data_dir" in known:
+        options["data_dir"] = data_dir
+    return function(**options)
+
+
+def _bind(function, path, known):
+    if not path or path == known.partition(":")[2]:
+        raise ValueError(
+            f"A path must follow the colon of {known!r}. "
+            f"Received: path={path!r}"
+        )
+    bound = functools.partial(function, path)
+    # `partial` has no name or docstring, which help pages are made from.
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(bound, attribute, getattr(function, attribute))
+    return bound
+
+
+def _suggestion(word, known):
+    close = difflib.get_close_matches(str(word), known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
