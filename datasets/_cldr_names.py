@@ -54,7 +54,11 @@ def list_of(locale, items, style):
 @functools.cache
 def _pieces(locale, count, style):
     marks = [chr(_FIRST_MARK + index) for index in range(count)]
-    text = lists.format_list(marks, style=style, locale=locale)
+    try:
+        text = lists.format_list(marks, style=style, locale=locale)
+    except KeyError:
+        # Of a pattern that is inherited in part, Babel sees only that part.
+        text = lists.format_list(marks, locale=locale)
     return tuple(re.findall(f"[{''.join(marks)}]|[^{''.join(marks)}]+", text))
 
 

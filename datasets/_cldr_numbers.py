@@ -1,7 +1,7 @@
 """Numbers and what they count, as segments.
 
 Babel formats the whole and the number alone; the number is then found in the
-whole, so the text is Babel's own by construction.
+whole.
 """
 
 import datetime
@@ -10,7 +10,6 @@ import re
 
 from babel import dates
 from babel import numbers
-from babel import units
 
 from datasets import _segments
 
@@ -68,15 +67,26 @@ def quantity(locale, unit, value):
             `"long"` or `"short"`.
         value: `Decimal`.
 
+    Returns:
+        Segments, the same text as `babel.units.format_unit` where that finds
+        a pattern. Locale data leave out what is inherited: the long form
+        from the short one, any grammatical number from `other`. Babel does
+        not follow this for units, so it is followed here.
+
     Raises:
         LookupError: The locale does not have this unit.
     """
     name, length = unit
-    if not locale._data["unit_patterns"].get(name, {}).get(length):
-        raise LookupError(f"No such unit. Received: unit={unit!r}")
-    text = units.format_unit(value, name, length, locale=locale)
     number = numbers.format_decimal(value, locale=locale)
-    return _segments.around(text, number, "number", "unit")
+    plural_form = locale.plural_form(value)
+    patterns = locale._data["unit_patterns"].get(name, {})
+    for inherited in (length, "short"):
+        forms = patterns.get(inherited, {})
+        pattern = forms.get(plural_form) or forms.get("other")
+        if pattern:
+            text = pattern.replace("{0}", number)
+            return _segments.around(text, number, "number", "unit")
+    raise LookupError(f"No such unit. Received: unit={unit!r}")
 
 
 @functools.cache

@@ -54,7 +54,7 @@ _SIZE_LIMIT = 2_000_000
 
 
 @register("multi30k_en_fr")
-def multi30k_en_fr(data_dir=None):
+def multi30k_en_fr(data_dir: str | None = None):
     """Loads Multi30k from English to French, cased and untokenised.
 
     Args:
@@ -72,7 +72,7 @@ def multi30k_en_fr(data_dir=None):
 
 
 @register("multi30k_en_de")
-def multi30k_en_de(data_dir=None):
+def multi30k_en_de(data_dir: str | None = None):
     """Loads Multi30k from English to German, cased and untokenised.
 
     Args:

@@ -20,12 +20,12 @@ from datasets._registry import register
 
 @register("phrases")
 def phrases(
-    source_language="en",
-    target_language="fr",
-    num_train=40_000,
-    num_validation=2_000,
-    num_test=2_000,
-    seed=0,
+    source_language: str = "en",
+    target_language: str = "fr",
+    num_train: int = 40_000,
+    num_validation: int = 2_000,
+    num_test: int = 2_000,
+    seed: int = 0,
 ):
     """Generates phrases in two languages, with their gold alignment.
 

@@ -1,0 +1,245 @@
+"""Downloads from a real server on this machine."""
+
+import hashlib
+import http.server
+import pathlib
+import re
+import socket
+import threading
+
+import pytest
+
+from datasets import DataError
+from datasets import _resuming
+from datasets._download import find_or_download
+
+CONTENT = bytes(range(256)) * 2000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PATH = "set/file.gz"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT, as ill as the server's `faults` say."""
+
+    def do_GET(self):
+        self.server.requests.append(self.headers.get("Range"))
+        faults = self.server.faults
+        if faults.get("statuses"):
+            return self._answer(faults["statuses"].pop(0), b"")
+        if "redirect" in faults:
+            self.send_response(302)
+            self.send_header("Location", faults["redirect"])
+            self.end_headers()
+            return None
+        content = faults.get("content", CONTENT)
+        wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if not wanted or faults.get("no_ranges"):
+            return self._answer(200, content)
+        start = int(wanted[1])
+        if start >= len(content):
+            return self._answer(
+                416, b"", {"Content-Range": f"bytes */{len(content)}"}
+            )
+        first = start + faults.get("shift", 0)
+        faults.pop("shift", None)
+        last = len(content) - 1
+        return self._answer(
+            206,
+            content[first:],
+            {"Content-Range": f"bytes {first}-{last}/{len(content)}"},
+        )
+
+    def _answer(self, status, body, headers=None):
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        if not self.server.faults.get("no_length"):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.faults.get("cuts"):
+            body = body[: self.server.faults["cuts"].pop(0)]
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    retries = _resuming._RETRIES.new(backoff_factor=0)
+    monkeypatch.setattr(_resuming, "_RETRIES", retries)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.faults, server.requests = {}, []
+    server.url = f"http://127.0.0.1:{server.server_port}/file.gz"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def find(url, sha256=SHA256, size_limit=10**6, data_dir=None):
+    return find_or_download(PATH, url, sha256, size_limit, data_dir)
+
+
+def test_download_and_cache(server, cache):
+    path = find(server.url)
+    assert path == cache / PATH
+    assert path.read_bytes() == CONTENT
+    assert find(server.url) == path
+    assert len(server.requests) == 1
+    assert {file.name for file in path.parent.iterdir()} == {
+        "file.gz",
+        "file.gz.lock",
+    }
+
+
+def test_a_damaged_cache_is_replaced(server, cache):
+    (cache / PATH).parent.mkdir(parents=True)
+    (cache / PATH).write_bytes(b"damaged")
+    assert find(server.url).read_bytes() == CONTENT
+
+
+def test_a_cut_connection_is_resumed(server):
+    server.faults["cuts"] = [200_000, 100_000]
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=200000-", "bytes=300000-"]
+
+
+def test_a_later_run_resumes(server, cache):
+    server.faults["cuts"] = [1000] * 6
+    with pytest.raises(DataError, match="the connection broke"):
+        find(server.url)
+    partial = cache / f"{PATH}.part"
+    assert partial.read_bytes() == CONTENT[:6000]
+    server.requests.clear()
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == ["bytes=6000-"]
+    assert not partial.exists()
+
+
+def test_a_complete_partial_file(server, cache):
+    (cache / PATH).parent.mkdir(parents=True)
+    (cache / f"{PATH}.part").write_bytes(CONTENT)
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == [f"bytes={len(CONTENT)}-"]
+
+
+def test_a_partial_file_that_is_too_long(server, cache):
+    (cache / PATH).parent.mkdir(parents=True)
+    (cache / f"{PATH}.part").write_bytes(CONTENT + b"more")
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == [f"bytes={len(CONTENT) + 4}-", None]
+
+
+def test_a_server_without_ranges(server):
+    server.faults.update(no_ranges=True, cuts=[200_000])
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=200000-"]
+
+
+def test_a_server_that_sends_another_range(server):
+    server.faults.update(shift=1, cuts=[200_000])
+    assert find(server.url).read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=200000-", None]
+
+
+def test_passing_errors_of_the_server(server):
+    server.faults["statuses"] = [503, 500]
+    assert find(server.url).read_bytes() == CONTENT
+    assert len(server.requests) == 3
+
+
+def test_checksum(server, cache):
+    server.faults["content"] = b"another file"
+    got = hashlib.sha256(b"another file").hexdigest()
+    with pytest.raises(DataError) as error:
+        find(server.url)
+    for part in (server.url, "file.gz", SHA256, got, "deleted"):
+        assert part in str(error.value)
+    assert [file.name for file in (cache / "set").iterdir()] == ["file.gz.lock"]
+
+
+def test_not_found(server, cache):
+    server.faults["statuses"] = [404]
+    with pytest.raises(DataError) as error:
+        find(server.url)
+    for part in ("404", server.url, str(cache / PATH), "$ATTENTION_ZOO_DATA"):
+        assert part in str(error.value)
+    assert len(server.requests) == 1
+
+
+def test_offline(server, cache):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/file.gz"
+        with pytest.raises(DataError) as error:
+            find(url)
+    message = str(error.value)
+    for part in (url, str(cache / PATH), "$ATTENTION_ZOO_DATA", "refused"):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("no_length", [False, True])
+def test_too_large(server, cache, no_length):
+    server.faults["no_length"] = no_length
+    with pytest.raises(DataError, match="larger than it may be, 100000 bytes"):
+        find(server.url, size_limit=100_000)
+    assert not (cache / f"{PATH}.part").exists()
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
+def test_redirects_to_another_scheme(server, target):
+    server.faults["redirect"] = target
+    with pytest.raises(DataError, match=f"another kind.*Received: {target}"):
+        find(server.url)
+
+
+def test_the_users_own_files_are_taken_as_they_are(
+    server, tmp_path, monkeypatch
+):
+    folders = {}
+    for name in ("argument", "variable"):
+        folders[name] = tmp_path / name
+        (folders[name] / PATH).parent.mkdir(parents=True)
+        (folders[name] / PATH).write_bytes(name.encode())
+    monkeypatch.setenv("ATTENTION_ZOO_DATA", str(folders["variable"]))
+    own = find(server.url, data_dir=str(folders["argument"]))
+    assert own.read_bytes() == b"argument"
+    assert find(server.url).read_bytes() == b"variable"
+    (folders["variable"] / PATH).unlink()
+    assert find(server.url).read_bytes() == CONTENT
+    assert len(server.requests) == 1
+
+
+def test_a_named_folder_must_exist(server, tmp_path, monkeypatch):
+    missing = str(tmp_path / "missing")
+    with pytest.raises(DataError, match=f"Received: data_dir='{missing}'"):
+        find(server.url, data_dir=missing)
+    monkeypatch.setenv("ATTENTION_ZOO_DATA", missing)
+    with pytest.raises(DataError, match=f"ATTENTION_ZOO_DATA='{missing}'"):
+        find(server.url)
+
+
+def test_a_cache_that_cannot_be_written(server, cache):
+    pathlib.Path(cache.parent).mkdir(parents=True)
+    cache.write_text("a file where a folder should be")
+    with pytest.raises(DataError, match=r"or at set/file.gz in a folder"):
+        find(server.url)
+
+
+def test_two_at_once(server):
+    paths = []
+    threads = [
+        threading.Thread(target=lambda: paths.append(find(server.url)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(paths) == 4
+    assert paths[0].read_bytes() == CONTENT
+    assert len(server.requests) == 1
