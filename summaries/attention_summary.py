@@ -1,0 +1,166 @@
+"""The callback that shows a model's attention in TensorBoard."""
+
+import fnmatch
+
+import keras
+import tensorflow as tf
+
+from layers import record_attention
+from summaries.writing import write_attention
+
+
+class AttentionSummary(keras.callbacks.Callback):
+    """Writes attention for TensorBoard after each epoch.
+
+    For any Keras model with layers of `layers`, on the TensorFlow backend:
+    its attention on a fixed set of samples, as `write_attention` writes it.
+    The step is the number of the epoch, from 0, so that a resumed run goes
+    on where it was. Layers are called by their path in the model, such as
+    `decoder/cross`.
+
+    A picture of 30 by 30 tokens takes about 30 kB of disk each epoch.
+
+    Args:
+        log_dir: Folder of the event files, made at the first write.
+        samples: The `AttentionSamples` to look at.
+        layers: Names of the layers wanted, or patterns with `*` and `?`;
+            all by default.
+        max_images: How many samples get a map. The diagnostics are of all.
+        model: The model whose attention is looked at, if it isn't the one
+            that is fitted, as the model inside a wrapper.
+
+    Raises:
+        ValueError: On the first write, or as a fit of a built model starts,
+            if the samples don't fit the scores or nothing has a name in
+            `layers`.
+
+    Example:
+
+    >>> samples = AttentionSamples(ids, {"text": Side(tokens, ids != 0)})
+    >>> model.fit(dataset, callbacks=[AttentionSummary("runs/1", samples)])
+    """
+
+    def __init__(
+        self, log_dir, samples, layers=None, max_images=4, *, model=None
+    ):
+        super().__init__()
+        self.log_dir = log_dir
+        self.samples = samples
+        self.layers = layers
+        self.max_images = max_images
+        self.watched_model = model
+        self._inputs = keras.tree.map_structure(
+            tf.convert_to_tensor, samples.inputs
+        )
+        self._scores_of = None
+        self._writer = None
+
+    def on_train_begin(self, logs=None):
+        # Better now than after the first epoch.
+        if self._watched().built:
+            for layer, scores in self.scores().items():
+                self._check_sides(layer, scores)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.write(epoch)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def write(self, step, scalars=None):
+        """Write the attention of the model as it is now.
+
+        Args:
+            step: Number of the step, as the epoch.
+            scalars: `{tag: value}` to write beside it, such as
+                `{"attention/alignment_error_rate": 0.1}`.
+
+        Raises:
+            ValueError: See the class.
+        """
+        scores = self.scores()
+        if not scores and not scalars:
+            return
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
+        with self._writer.as_default(step):
+            for tag, value in (scalars or {}).items():
+                tf.summary.scalar(tag, value)
+        write_attention(
+            self._writer,
+            scores,
+            self.samples.sides_of,
+            step,
+            max_images=self.max_images,
+        )
+
+    def scores(self):
+        """The scores of the wanted layers on the samples.
+
+        Returns:
+            `{layer: (batch_size, num_heads, query_length, key_length)}`.
+
+        Raises:
+            ValueError: If nothing has a name in `layers`.
+        """
+        model = self._watched()
+        if self._scores_of is None:
+            if not model.built:
+                # Keras builds by a symbolic call, not to be recorded.
+                model(self._inputs, training=False)
+            self._scores_of = _recording_function(model)
+        recorded = self._scores_of(self._inputs)
+        prefix = f"{model.path or model.name}/"
+        return self._wanted(
+            {
+                path.removeprefix(prefix): scores.numpy()
+                for path, scores in recorded.items()
+            }
+        )
+
+    def close(self):
+        """Close the event file; the next write starts another."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._scores_of = None
+
+    def _watched(self):
+        return self.watched_model or self.model
+
+    def _wanted(self, scores):
+        if self.layers is None:
+            return scores
+        for pattern in self.layers:
+            if not fnmatch.filter(scores, pattern):
+                raise ValueError(
+                    f"Layers with attention here: "
+                    f"{', '.join(scores) or 'none'}. "
+                    f"Received: layers={list(self.layers)}"
+                )
+        return {
+            name: values
+            for name, values in scores.items()
+            if any(fnmatch.fnmatchcase(name, p) for p in self.layers)
+        }
+
+    def _check_sides(self, layer, scores):
+        batch_size, _, query_length, key_length = scores.shape
+        query, key = self.samples.sides_of(layer)
+        query.mask_of(batch_size, query_length, layer)
+        key.mask_of(batch_size, key_length, layer)
+
+
+def _recording_function(model):
+    """A function `inputs -> {layer path: scores}`, traced once."""
+
+    @tf.function
+    def record(inputs):
+        with record_attention() as recorded:
+            model(inputs, training=False)
+        return dict(recorded)
+
+    return record
