@@ -31,6 +31,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", faults["redirect"])
             self.end_headers()
             return None
+        if "endless" in faults:
+            return self._answer_without_end()
         content = faults.get("content", CONTENT)
         wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if not wanted or faults.get("no_ranges"):
@@ -60,6 +62,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = body[: self.server.faults["cuts"].pop(0)]
         self.wfile.write(body)
 
+    def _answer_without_end(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while self.server.sent < 100_000_000:
+                self.server.sent += self.wfile.write(CONTENT)
+        except OSError:
+            pass  # The other side has closed the connection.
+
     def log_message(self, *_):
         pass
 
@@ -69,7 +80,7 @@ def server(monkeypatch):
     retries = _resuming._RETRIES.new(backoff_factor=0)
     monkeypatch.setattr(_resuming, "_RETRIES", retries)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.faults, server.requests = {}, []
+    server.faults, server.requests, server.sent = {}, [], 0
     server.url = f"http://127.0.0.1:{server.server_port}/file.gz"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -188,6 +199,13 @@ def test_too_large(server, cache, no_length):
     with pytest.raises(DataError, match="larger than it may be, 100000 bytes"):
         find(server.url, size_limit=100_000)
     assert not (cache / f"{PATH}.part").exists()
+
+
+def test_what_is_too_large_is_not_read_to_its_end(server):
+    server.faults["endless"] = True
+    with pytest.raises(DataError, match="larger than it may be"):
+        find(server.url)
+    assert server.sent < 50_000_000
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])

@@ -366,6 +366,49 @@ def test_novel_is_honest(sources, test_examples):
         assert not any(example["novel"] for example in of_shape[shape])
 
 
+def test_numbers_are_drawn_as_they_are_written():
+    # "1.0" is written "1", yet in English it would be the plural.
+    for phrase in generate(("en", "fr"), 3000):
+        for kind, value in phrase.content:
+            if kind == "number" and value % 1 == 0:
+                assert value.as_tuple().exponent == 0
+
+
+def test_two_digits_tell_the_year():
+    short = [
+        value.year
+        for phrase in generate(("en", "fr"), 4000)
+        for kind, value in phrase.content
+        if kind == "date" and phrase.shape.startswith("short_date")
+    ]
+    assert len(short) > 100
+    assert 1950 <= min(short) < 1960
+    assert 2040 <= max(short) < 2050
+
+
+def test_unstable_names_are_left_out(monkeypatch):
+    def name(locale, code):
+        return [("½" if code == "FR" else code, "territory")]
+
+    monkeypatch.setattr(_phrase_generator.names, "territory", name)
+    codes = _phrase_generator.closed_classes(
+        babel.Locale.parse("en"), babel.Locale.parse("fr")
+    )["territory"]
+    assert "DE" in codes
+    assert "FR" not in codes
+
+
+def test_unstable_phrases_are_left_out(monkeypatch):
+    def render(locale, value):
+        ending = "" if value.day > 5 else " ½"
+        return [(f"{value}{ending}", "date")]
+
+    shape = dataclasses.replace(SHAPES["long_date"], render=render)
+    monkeypatch.setattr(_phrase_generator, "SHAPES", [shape])
+    days = {phrase.content[0][1].day for phrase in generate(("en", "fr"), 900)}
+    assert days == set(range(6, 32))
+
+
 def test_a_value_contains_its_parts():
     assert _phrase_values.with_parts("date", datetime.date(2020, 2, 29)) == {
         ("date", datetime.date(2020, 2, 29)),
