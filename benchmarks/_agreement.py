@@ -1,0 +1,47 @@
+"""Do two implementations compute the same?"""
+
+import numpy as np
+
+# Largest differences allowed: of losses, and of gradients relative to the
+# largest entry of the same gradient.
+EXACT = 1e-4
+ROUNDED = 0.1
+# Two words that are almost equally likely may change places by rounding, and
+# then the rest of that sentence differs.
+SAME_TOKENS = 0.98
+
+
+def compare(name, ours, theirs, exact=True):
+    """Compare losses, gradients and greedy translations.
+
+    Args:
+        name: Whose `theirs` is.
+        ours, theirs: Tuples of the loss, the path of the gradients and the
+            path of the translation, as `numpy.savez` wrote them.
+        exact: Whether both compute in float32.
+
+    Raises:
+        RuntimeError: If they differ.
+    """
+    tolerance = EXACT if exact else ROUNDED
+    if not abs(ours[0] - theirs[0]) <= tolerance:
+        raise RuntimeError(
+            f"The loss of {name} must be ours, {ours[0]}. "
+            f"Received: loss={theirs[0]}"
+        )
+    own, other = np.load(ours[1]), np.load(theirs[1])
+    if set(own.files) != set(other.files):
+        raise RuntimeError(f"{name} must have the weights that we have.")
+    for weight in own.files:
+        difference = np.abs(own[weight] - other[weight]).max()
+        largest = np.abs(own[weight]).max()
+        if not difference <= tolerance * largest:
+            raise RuntimeError(
+                f"The gradient of {weight} of {name} must be ours, up to "
+                f"{tolerance * largest}. Received: difference={difference}"
+            )
+    same = np.mean(np.load(ours[2])["tokens"] == np.load(theirs[2])["tokens"])
+    if exact and not same >= SAME_TOKENS:
+        raise RuntimeError(
+            f"Translations of {name} must be ours. Received: same={same}"
+        )
