@@ -13,6 +13,7 @@ from datasets._registry import list_datasets
 from datasets._registry import load
 from datasets._registry import loader
 from datasets._registry import register
+from datasets._registry import summary
 
 __all__ = [
     "DataError",
@@ -21,6 +22,7 @@ __all__ = [
     "load",
     "loader",
     "register",
+    "summary",
 ]
 
 # Importing a source registers it.

@@ -62,6 +62,11 @@ def list_datasets():
     return sorted(_LOADERS)
 
 
+def summary(name):
+    """Returns the first line of what is said of a name in `list_datasets`."""
+    return _LOADERS[name].__doc__.strip().splitlines()[0]
+
+
 def loader(name):
     """Returns the function that loads the data set `name`.
 

@@ -18,7 +18,7 @@ class AttentionSummary(keras.callbacks.Callback):
     on where it was. Layers are called by their path in the model, such as
     `decoder/cross`.
 
-    A picture of 30 by 30 tokens takes about 30 kB of disk each epoch.
+    A picture of 30 by 30 tokens takes about 50 kB of disk each epoch.
 
     Args:
         log_dir: Folder of the event files, made at the first write.
@@ -129,7 +129,14 @@ class AttentionSummary(keras.callbacks.Callback):
         self._scores_of = None
 
     def _watched(self):
-        return self.watched_model or self.model
+        model = self.watched_model
+        model = self.model if model is None else model
+        if model is None:
+            raise ValueError(
+                "There is no model to look at: give one, or use the callback "
+                "in a fit. Received: model=None"
+            )
+        return model
 
     def _wanted(self, scores):
         if self.layers is None:

@@ -1,0 +1,102 @@
+"""Additive attention."""
+
+import keras
+from keras import ops
+
+from layers._query_key_attention import CALL_ARGUMENTS
+from layers._query_key_attention import QueryKeyAttention
+from layers._query_key_attention import project_features
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class AdditiveAttention(QueryKeyAttention):
+    __doc__ = f"""Attention with a small network as its score (Bahdanau).
+
+        score(q, k) = v . tanh(W_q q + W_k k)
+
+    `keras.layers.AdditiveAttention` has neither W_q nor W_k, so queries and
+    keys there must already live in one space. Here they are learned, and the
+    keys are projected once for a sentence, however often it is queried.
+
+    The bias inside the tanh is optional and off, as in the paper.
+
+    Args:
+        units: Width of the space in which query and key are compared, the
+            paper's n'.
+        use_bias: Whether to add a bias inside the tanh.
+        dropout: Fraction of the attention weights to drop in training.
+        seed: Seed of the dropout.
+        kernel_initializer: Initializer of W_q, W_k and v.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    {CALL_ARGUMENTS}
+    Example:
+
+    >>> layer = AdditiveAttention(units=128)
+    >>> context, scores = layer(
+    ...     decoder_states, encoder_states,
+    ...     value_mask=token_ids != 0, return_attention_scores=True)
+
+    Reference:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), section 3.1
+        and appendix A.1.2.
+    """
+
+    def __init__(
+        self,
+        units,
+        use_bias=False,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(dropout=dropout, seed=seed, **kwargs)
+        self.units = units
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        self.query_kernel = self.add_weight(
+            shape=(query_shape[-1], self.units),
+            initializer=self.new_initializer(),
+            name="query_kernel",
+        )
+        self.key_kernel = self.add_weight(
+            shape=(key_shape[-1], self.units),
+            initializer=self.new_initializer(),
+            name="key_kernel",
+        )
+        self.score_kernel = self.add_weight(
+            shape=(self.units, 1),
+            initializer=self.new_initializer(),
+            name="score_kernel",
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(self.units,), initializer="zeros", name="bias"
+            )
+
+    def project_key(self, key):
+        projected = project_features(key, self.key_kernel)
+        return projected + self.bias if self.use_bias else projected
+
+    def score(self, query, key):
+        query = project_features(query, self.query_kernel)
+        # (B, T, 1, units) + (B, 1, S, units)
+        hidden = ops.tanh(query[:, :, None, :] + key[:, None, :, :])
+        logits = project_features(hidden, self.score_kernel)
+        return ops.squeeze(logits, axis=-1)[:, None, :, :]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "units": self.units,
+                "use_bias": self.use_bias,
+                "kernel_initializer": keras.initializers.serialize(
+                    self.kernel_initializer
+                ),
+            }
+        )
+        return config

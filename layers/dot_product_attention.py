@@ -1,0 +1,98 @@
+"""Scaled dot-product attention."""
+
+import keras
+from keras import ops
+
+from layers._query_key_attention import CALL_ARGUMENTS
+from layers._query_key_attention import QueryKeyAttention
+from layers._query_key_attention import project_features
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class DotProductAttention(QueryKeyAttention):
+    __doc__ = f"""Attention with the dot product as its score (Vaswani).
+
+        score(q, k) = q . k / sqrt(d)
+
+    with d the width of the compared vectors. Without `units` there is no
+    weight, and query and key must have the same width; with it, they are
+    first mapped by learned matrices W_q and W_k to `units` features.
+
+    Args:
+        units: Width of the learned projections of query and key; None for
+            none.
+        scale: Whether to divide the score by the square root of the width.
+        dropout: Fraction of the attention weights to drop in training.
+        seed: Seed of the dropout.
+        kernel_initializer: Initializer of W_q and W_k.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    {CALL_ARGUMENTS}
+    Example:
+
+    >>> layer = DotProductAttention()
+    >>> context = layer(queries, values, keys, use_causal_mask=True)
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), equation 1.
+    """
+
+    def __init__(
+        self,
+        units=None,
+        scale=True,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(dropout=dropout, seed=seed, **kwargs)
+        self.units = units
+        self.scale = scale
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        if self.units is None:
+            if query_shape[-1] != key_shape[-1]:
+                raise ValueError(
+                    "Without `units`, query and key must have the same last "
+                    f"axis. Received: query.shape={tuple(query_shape)}, "
+                    f"key.shape={tuple(key_shape)}"
+                )
+            return
+        self.query_kernel = self.add_weight(
+            shape=(query_shape[-1], self.units),
+            initializer=self.new_initializer(),
+            name="query_kernel",
+        )
+        self.key_kernel = self.add_weight(
+            shape=(key_shape[-1], self.units),
+            initializer=self.new_initializer(),
+            name="key_kernel",
+        )
+
+    def project_key(self, key):
+        if self.units is None:
+            return key
+        return project_features(key, self.key_kernel)
+
+    def score(self, query, key):
+        if self.units is not None:
+            query = project_features(query, self.query_kernel)
+        if self.scale:
+            # Scaling the query costs T x d products, the scores T x S.
+            query = query * ops.cast(key.shape[-1] ** -0.5, query.dtype)
+        return ops.matmul(query, ops.swapaxes(key, 1, 2))[:, None, :, :]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "units": self.units,
+                "scale": self.scale,
+                "kernel_initializer": keras.initializers.serialize(
+                    self.kernel_initializer
+                ),
+            }
+        )
+        return config

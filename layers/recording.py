@@ -1,0 +1,67 @@
+"""Collect the attention of any Keras model that uses these layers."""
+
+import contextlib
+import contextvars
+
+_recorder = contextvars.ContextVar("attention_recorder", default=None)
+
+
+class _Recorder(dict):
+    """`{layer path: scores}` in the order of the calls."""
+
+    def add(self, path, scores):
+        name, count = path, 1
+        while name in self:  # a layer that is called more than once
+            name, count = f"{path}:{count}", count + 1
+        self[name] = scores
+
+
+@contextlib.contextmanager
+def record_attention():
+    """Collect the attention scores of every attention layer called inside.
+
+    Works in any Keras model, built from layers of this package in whatever
+    way, eagerly or inside a `tf.function` of its own. It is a context
+    variable: nothing changes outside the block, nothing is stored on a
+    layer, and the outputs of the model are the same to the bit.
+
+    Yields:
+        A dictionary `{layer path: scores}`, filled as the layers are called.
+        Scores have the shape
+        `(batch_size, num_heads, query_length, key_length)`, float32. A layer
+        called again is listed as `path:1`, `path:2`, ...
+
+    Example:
+
+    >>> with record_attention() as scores:
+    ...     outputs = model(inputs)
+    >>> {path: tensor.shape for path, tensor in scores.items()}
+    """
+    recorder = _Recorder()
+    token = _recorder.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _recorder.reset(token)
+
+
+@contextlib.contextmanager
+def pause_recording():
+    """Record nothing inside: for loops, whose tensors must not leave them."""
+    token = _recorder.set(None)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+def is_recording():
+    """Whether a `record_attention` block is active here."""
+    return _recorder.get() is not None
+
+
+def record(layer, scores):
+    """Hand the scores of `layer` to the active block, if there is one."""
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.add(layer.path or layer.name, scores)

@@ -1,0 +1,87 @@
+"""From a run to a SavedModel that TensorFlow Serving loads."""
+
+import pathlib
+
+import tensorflow as tf
+
+from serving.atomic import new_version
+from serving.model_card import model_card
+from serving.translator_graph import TranslatorGraph
+from serving.warmup import write_warmup_requests
+from training.resume import write_json
+
+
+class ExportError(RuntimeError):
+    """The graph holds something that TensorFlow Serving may not run."""
+
+
+def export_run(run, directory, command=""):
+    """Export the best model of a run as the next version.
+
+    Args:
+        run: A `training.run.Run` with a model.
+        directory: Folder of all versions, `saved_models/<name>`.
+        command: The command that fitted the model, for the card.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        ExportError: If the graph holds an op that only XLA can run.
+    """
+    graph = TranslatorGraph(run.load_model(), run.load_preprocessor())
+    with new_version(directory) as version:
+        path = version.temporary
+        tf.saved_model.save(graph, str(path), signatures=graph.signatures())
+        check_ops(path)
+        example = {"text": [_example(run)]}
+        write_warmup_requests(path, graph.signatures(), example)
+        write_json(
+            path / "model_card.json", model_card(run, graph, example, command)
+        )
+    return version.path
+
+
+def check_ops(path):
+    """Refuse a SavedModel with ops that not every TensorFlow runtime has.
+
+    Raises:
+        ExportError: If there is an op whose name starts with `Xla`, or a
+            function that must be compiled; it is named.
+    """
+    bad = sorted(forbidden_ops(path))
+    if bad:
+        raise ExportError(
+            f"The exported graph needs XLA: {', '.join(bad)}. "
+            "Nothing was exported."
+        )
+
+
+def forbidden_ops(path):
+    """Names of the ops in a SavedModel that start with `Xla`, and
+    `_XlaMustCompile` if a function has that attribute."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString(
+        pathlib.Path(path, "saved_model.pb").read_bytes()
+    )
+    found = set()
+    for meta_graph in saved.meta_graphs:
+        functions = meta_graph.graph_def.library.function
+        nodes = list(meta_graph.graph_def.node)
+        for function in functions:
+            nodes += function.node_def
+            if function.attr["_XlaMustCompile"].b:
+                found.add("_XlaMustCompile")
+        for node in nodes:
+            if node.op.startswith("Xla"):
+                found.add(node.op)
+            if node.attr["_XlaMustCompile"].b:
+                found.add("_XlaMustCompile")
+    return found
+
+
+def _example(run):
+    """A sentence of the validation data that the run noted."""
+    return run.metrics.get("example", "")

@@ -1,0 +1,124 @@
+"""A translator with its text processing, as one graph: strings in and out."""
+
+import tensorflow as tf
+
+from layers import record_attention
+from preprocessing.special_tokens import END
+from preprocessing.special_tokens import END_ID
+from preprocessing.special_tokens import PADDING_ID
+from preprocessing.special_tokens import START_ID
+
+_TEXT = tf.TensorSpec([None], tf.string, name="text")
+
+# Names in a signature of the attention of the layers whose names end so.
+_ATTENTION_OUTPUTS = {
+    "attention": ("decoder", "cross"),
+    "encoder_attention": ("encoder", "self"),
+    "decoder_attention": ("decoder", "self"),
+}
+
+
+class TranslatorGraph(tf.Module):
+    """The signatures of a translator.
+
+    The same functions serve in Python (`serving.load` of a run), and in the
+    exported model, so the two cannot differ.
+
+    Args:
+        model: A translator of the zoo.
+        preprocessor: Its `TranslationPreprocessor`.
+    """
+
+    def __init__(self, model, preprocessor):
+        super().__init__()
+        self.model = model
+        self.preprocessor = preprocessor
+        # Keras models are no tf.Module: their variables are tracked here.
+        self.weights = [variable.value for variable in model.variables]
+
+    @tf.function(input_signature=[_TEXT])
+    def serving_default(self, text):
+        """Translate: `translation` and `score`, the summed log-probability
+        of the tokens, END included."""
+        ids, _ = self._encode(text)
+        tokens, score = self.model.translate(ids)
+        return {
+            "translation": self.preprocessor.decode_target(tokens),
+            "score": score,
+        }
+
+    @tf.function(input_signature=[_TEXT])
+    def explain(self, text):
+        """Translate, and show where the model looked.
+
+        Returns:
+            `translation` and `score` as `serving_default`; `source_tokens`
+            `(B, S)`; `target_tokens` `(B, T)`, END kept; `attention`
+            `(B, L, N, T, S)`, row t that of the step that emitted
+            `target_tokens[t]`; `truncated` `(B,)`.
+        """
+        ids, truncated = self._encode(text)
+        tokens, score = self.model.translate(ids)
+        # No longer than the longest translation of the batch.
+        real = tf.not_equal(tokens, PADDING_ID)
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(real, tf.int32), axis=1))
+        tokens, real = tokens[:, :longest], real[:, :longest]
+        start = tf.fill([tf.shape(tokens)[0], 1], START_ID)
+        inputs = {
+            "source": ids,
+            "target": tf.concat([start, tokens[:, :-1]], axis=1),
+        }
+        strings = self.preprocessor.target_tokenizer.token_strings(tokens)
+        return {
+            "translation": self.preprocessor.decode_target(tokens),
+            "score": score,
+            "source_tokens": self.preprocessor.source_pieces(text),
+            "target_tokens": tf.where(tf.equal(tokens, END_ID), END, strings),
+            "truncated": truncated,
+            **self._attention(inputs, tf.not_equal(ids, PADDING_ID), real),
+        }
+
+    def _encode(self, text):
+        ids = self.preprocessor.encode_source(text, cut=False)
+        limit = self.preprocessor.max_sequence_length
+        truncated = tf.greater(ids.row_lengths(), limit)
+        return self.preprocessor.cut(ids).to_tensor(), truncated
+
+    def _attention(self, inputs, source_is_real, target_is_real):
+        with record_attention() as recorded:
+            self.model(inputs, training=False)
+        outputs = {}
+        for name, (side, kind) in _ATTENTION_OUTPUTS.items():
+            scores = [
+                scores
+                for path, scores in recorded.items()
+                if side in path.split("/") and path.endswith(f"/{kind}")
+            ]
+            if scores:
+                rows = source_is_real if side == "encoder" else target_is_real
+                # (B, L, N, T, S), rows of padding 0.
+                stacked = tf.stack(scores, axis=1)
+                outputs[name] = tf.where(
+                    rows[:, None, None, :, None], stacked, 0.0
+                )
+        return outputs
+
+    def layer_names(self):
+        """For each output of attention the names of its layers, in order."""
+        ids = tf.zeros((1, 2), tf.int32)
+        names = self.model.attention_scores({"source": ids, "target": ids})
+        return {
+            output: [
+                name
+                for name in names
+                if side in name.split("/") and name.endswith(f"/{kind}")
+            ]
+            for output, (side, kind) in _ATTENTION_OUTPUTS.items()
+        }
+
+    def signatures(self):
+        """The functions of the SavedModel."""
+        return {
+            "serving_default": self.serving_default,
+            "explain": self.explain,
+        }

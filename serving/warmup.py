@@ -1,0 +1,30 @@
+"""Requests that TensorFlow Serving runs before it says it is ready."""
+
+import pathlib
+
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+
+def write_warmup_requests(directory, signatures, inputs):
+    """Write one request for each signature.
+
+    Args:
+        directory: Folder of the SavedModel.
+        signatures: Names of the signatures.
+        inputs: `{input name: tensor}` of an example.
+    """
+    folder = pathlib.Path(directory) / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    path = str(folder / "tf_serving_warmup_requests")
+    with tf.io.TFRecordWriter(path) as writer:
+        for signature in signatures:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())

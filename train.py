@@ -1,0 +1,229 @@
+"""The one command: `train.py [fit | evaluate | predict | export | list]`.
+
+Without a command it fits, by default the smallest Bahdanau translator on
+phrases that it generates itself.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shlex
+import sys
+import tempfile
+
+USAGE = """\
+usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
+       train.py evaluate RUN [--split test]
+       train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE
+       train.py export RUN
+       train.py list
+
+`train.py COMMAND --help` tells all about a command. Without arguments the
+default preset is fitted on its default data set."""
+
+
+def fit(argv):
+    """Fit a model, or go on with a run that was interrupted."""
+    from training.configuration import fit_parser
+    from training.configuration import resolve
+    from training.run import Run
+
+    arguments = fit_parser(argv).parse_args(argv)
+    configuration = resolve(arguments)
+    dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
+    name = arguments.name or f"{configuration.preset}_{dataset}"
+    run = Run.start(pathlib.Path(arguments.runs, name), configuration)
+
+    from training.fit_translator import fit_translator
+
+    command = shlex.join(["python", "train.py", *argv])
+    metrics = fit_translator(configuration, run, arguments.data_dir, command)
+    _print_scores(
+        f"validation, epoch {metrics['best_epoch']}", metrics["validation"]
+    )
+    _show_samples(run, configuration, arguments.data_dir)
+    print(f"\nrun          {run.directory}")
+    if arguments.export:
+        from serving import export_run
+
+        print(f"SavedModel   {export_run(run, f'saved_models/{name}')}")
+    print(f"TensorBoard  tensorboard --logdir {arguments.runs}")
+    print(f"test         python train.py evaluate {run.directory} --split test")
+
+
+def _show_samples(run, configuration, data_dir, count=3):
+    import serving
+    from serving.terminal import show
+    from training.fit_translator import load_splits
+
+    validation = load_splits(configuration, data_dir)[1]["validation"]
+    sources = validation.sources[:count]
+    answers = serving.load(run.directory).explain(sources)
+    for source, answer in zip(sources, answers):
+        print(f"\n{show(source, answer)}")
+
+
+def _print_scores(title, scores):
+    print(f"\n{title}:")
+    for name, value in scores.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else value
+        print(f"  {name:<22} {shown}")
+
+
+def evaluate(argv):
+    """Score the best model of a run on a split."""
+    from training.configuration import configuration_of
+    from training.evaluate import evaluate_run
+    from training.run import Run
+
+    parser = argparse.ArgumentParser(
+        prog="train.py evaluate", description=evaluate.__doc__
+    )
+    parser.add_argument("run", help="Folder of the run.")
+    parser.add_argument(
+        "--split", default="validation", choices=["validation", "test"]
+    )
+    parser.add_argument("--data_dir", help="Where the public data sets lie.")
+    parser.add_argument("--output", help="File for the translations.")
+    arguments = parser.parse_args(argv)
+    run = Run.find(arguments.run)
+    scores = evaluate_run(
+        run,
+        configuration_of(run.config),
+        arguments.split,
+        arguments.data_dir,
+        arguments.output,
+    )
+    _print_scores(f"{run.name}, {arguments.split}", scores)
+
+
+def predict(argv):
+    """Translate a sentence, or each line of a file, and show the attention."""
+    parser = argparse.ArgumentParser(
+        prog="train.py predict", description=predict.__doc__
+    )
+    parser.add_argument("model", help="A run or a SavedModel.")
+    parser.add_argument("input", help="A sentence, or a text file.")
+    arguments = parser.parse_args(argv)
+
+    import serving
+    from serving.terminal import show
+
+    translator = serving.load(arguments.model)
+    texts = [arguments.input]
+    if pathlib.Path(arguments.input).is_file():
+        path = pathlib.Path(arguments.input)
+        texts = path.read_text("utf-8").splitlines()
+    for text in texts:
+        print(show(text, *translator.explain([text])), end="\n\n")
+
+
+def export(argv):
+    """Export the best model of a run as the next version of a SavedModel."""
+    parser = argparse.ArgumentParser(
+        prog="train.py export", description=export.__doc__
+    )
+    parser.add_argument("run", help="Folder of the run.")
+    parser.add_argument("--to", help="Folder of all versions of the model.")
+    arguments = parser.parse_args(argv)
+
+    from serving import export_run
+    from training.run import Run
+
+    run = Run.find(arguments.run)
+    print(export_run(run, arguments.to or f"saved_models/{run.name}"))
+
+
+def list_all(argv):
+    """List the presets and the data sets."""
+    argparse.ArgumentParser(
+        prog="train.py list", description=list_all.__doc__
+    ).parse_args(argv)
+
+    import datasets
+    import zoo
+
+    print("presets")
+    for name in zoo.list_presets():
+        preset = zoo.get_preset(name)
+        print(
+            f"  {name:<28} {preset.parameters:>12,} parameters, "
+            f"fitted on {preset.dataset}"
+        )
+    print("data sets")
+    for name in datasets.list_datasets():
+        print(f"  {name:<28} {datasets.summary(name)}")
+
+
+COMMANDS = {
+    "fit": fit,
+    "evaluate": evaluate,
+    "predict": predict,
+    "export": export,
+    "list": list_all,
+}
+
+
+def main(argv=None):
+    """Run a command.
+
+    Args:
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        The exit status: 0, or 2 if what was asked for can't be done.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    argv = [_with_underscores(argument) for argument in argv]
+    if argv and argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    command = "fit" if not argv or argv[0].startswith("-") else argv.pop(0)
+    if command not in COMMANDS:
+        print(f"train.py: no command {command!r}\n{USAGE}", file=sys.stderr)
+        return 2
+    import_tensorflow()
+    from datasets import DataError
+    from training.configuration import ConfigurationError
+
+    try:
+        COMMANDS[command](argv)
+    except (ConfigurationError, DataError, FloatingPointError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def import_tensorflow():
+    """Import TensorFlow without its notes on processors and missing GPUs.
+
+    They are written before any setting is read, so only closing the error
+    stream keeps them away; if the import fails, they are shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stream = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            with contextlib.suppress(ImportError):
+                import tensorflow as tf
+                import tensorflow_text  # noqa: F401
+
+                tf.zeros(())  # looks for devices
+        finally:
+            os.dup2(stream, 2)
+            os.close(stream)
+
+
+def _with_underscores(argument):
+    """`--data-dir=a-b` as `--data_dir=a-b`: fields are spelt so."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The command line and the YAML file of a fit, and what they resolve to."""
+
+import argparse
+import dataclasses
+
+import jsonargparse
+import yaml
+
+import datasets
+import zoo
+from training.recipe import Recipe
+from training.recipe import TextPreprocessing
+
+DEFAULT_PRESET = "bahdanau_translator_tiny"
+
+# Arguments of a model that come from the data.
+_FROM_DATA = {
+    "source_vocabulary_size",
+    "target_vocabulary_size",
+    "vocabulary_size",
+    "num_classes",
+}
+
+
+class ConfigurationError(ValueError):
+    """What a user asked for can't be done; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfiguration:
+    """All that determines a run, resolved.
+
+    Attributes:
+        preset: Name of the preset.
+        dataset: Name of the data set.
+        data: Options of the data set.
+        model: Arguments of the model that do not come from the data.
+        preprocessing: The `TextPreprocessing`.
+        recipe: The `Recipe`.
+        init_from: Run whose weights and preprocessor are the start, or None.
+    """
+
+    preset: str
+    dataset: str
+    data: dict
+    model: dict
+    preprocessing: TextPreprocessing
+    recipe: Recipe
+    init_from: str | None = None
+
+    def to_dict(self):
+        """As the nested dictionary that `config.yaml` holds."""
+        return {
+            "preset": self.preset,
+            "dataset": self.dataset,
+            "init_from": self.init_from,
+            **dataclasses.asdict(self.recipe),
+            **dataclasses.asdict(self.preprocessing),
+            "model": self.model,
+            "data": self.data,
+        }
+
+
+def fit_parser(argv):
+    """The parser of `train.py fit`.
+
+    Which fields there are depends on the preset and the data set, so these
+    two are looked for first, on the command line and in the YAML file.
+
+    Args:
+        argv: The arguments after `fit`.
+
+    Returns:
+        A `jsonargparse.ArgumentParser` with the preset's values as defaults.
+
+    Raises:
+        ConfigurationError: If the preset or the data set is unknown.
+    """
+    try:
+        chosen = _first_choice(argv)
+        preset = zoo.get_preset(chosen.preset)
+        dataset = chosen.dataset or preset.dataset
+        loader = datasets.loader(dataset)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    parser = jsonargparse.ArgumentParser(
+        prog="train.py fit",
+        description="Fit a model. Started again with the same arguments, a "
+        "run that was interrupted goes on.",
+    )
+    parser.add_argument("--config", action="config", help="A YAML file.")
+    parser.add_argument(
+        "--preset", default=preset.name, help="See `train.py list`."
+    )
+    parser.add_argument(
+        "--dataset", default=dataset, help="See `train.py list`."
+    )
+    parser.add_argument(
+        "--name", type=str, help="Name of the run; <preset>_<dataset>."
+    )
+    parser.add_argument(
+        "--runs", default="runs", help="Folder of all runs (default: runs)."
+    )
+    parser.add_argument(
+        "--data_dir", type=str, help="Folder where the public data sets lie."
+    )
+    parser.add_argument(
+        "--init_from", type=str, help="A run to start from (fine-tuning)."
+    )
+    parser.add_argument(
+        "--export",
+        type=bool,
+        default=True,
+        help="Whether to export the model in the end.",
+    )
+    parser.add_class_arguments(Recipe)
+    parser.add_class_arguments(TextPreprocessing)
+    parser.add_class_arguments(preset.model, "model", skip=_FROM_DATA)
+    parser.add_function_arguments(loader, "data", skip={"data_dir", "path"})
+    parser.set_defaults(
+        {
+            **preset.recipe,
+            **preset.preprocessing,
+            **{f"model.{k}": v for k, v in preset.architecture.items()},
+        }
+    )
+    return parser
+
+
+def _first_choice(argv):
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--preset")
+    parser.add_argument("--dataset")
+    chosen, _ = parser.parse_known_args(argv)
+    if chosen.config:
+        from_file = read_yaml(chosen.config)
+        chosen.preset = chosen.preset or from_file.get("preset")
+        chosen.dataset = chosen.dataset or from_file.get("dataset")
+    chosen.preset = chosen.preset or DEFAULT_PRESET
+    return chosen
+
+
+def read_yaml(path):
+    """A YAML file as a dictionary, read by the safe loader.
+
+    Raises:
+        ConfigurationError: If it can't be read or is no mapping.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must hold `field: value` lines.")
+    return content
+
+
+def resolve(arguments):
+    """What `fit_parser(...).parse_args` gave, as a `FitConfiguration`.
+
+    Raises:
+        ConfigurationError: If a value is out of its range.
+    """
+    values = arguments.as_dict()
+    try:
+        return configuration_of(
+            {
+                **values,
+                "data": values.get("data") or {},
+                "model": values.get("model") or {},
+            }
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def configuration_of(values):
+    """A `FitConfiguration` from what `to_dict` gave."""
+    return FitConfiguration(
+        preset=values["preset"],
+        dataset=values["dataset"],
+        data=values["data"],
+        model=values["model"],
+        preprocessing=_make(TextPreprocessing, values),
+        recipe=_make(Recipe, values),
+        init_from=values["init_from"],
+    )
+
+
+def _make(kind, values):
+    return kind(**{f.name: values[f.name] for f in dataclasses.fields(kind)})
+
+
+def differences(old, new, prefix=""):
+    """The fields in which two nested dictionaries differ, one line each."""
+    lines = []
+    for key in sorted({*old, *new}):
+        left, right = old.get(key, "(none)"), new.get(key, "(none)")
+        if isinstance(left, dict) and isinstance(right, dict):
+            lines += differences(left, right, f"{prefix}{key}.")
+        elif left != right:
+            lines.append(f"  {prefix}{key}: {left} in the run, {right} now")
+    return lines

@@ -1,0 +1,195 @@
+"""Scores of a translator on sentence pairs."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from layers import record_attention
+from preprocessing import alignment
+from preprocessing.batching import PairBatches
+from training import metrics
+from training.translation import Pairs
+from training.translation import tokenize_pairs
+
+
+class TranslationEvaluator:
+    """Translates the sentences of a split and compares.
+
+    Args:
+        model: A translator of the zoo.
+        preprocessor: Its `TranslationPreprocessor`.
+        pairs: The `Pairs` of the split.
+        target_language: For the tokenisation of BLEU as the papers compute
+            it; "" leaves that score out.
+        tokens_per_batch: Most tokens of a batch, padding included.
+    """
+
+    def __init__(
+        self,
+        model,
+        preprocessor,
+        pairs,
+        target_language="",
+        tokens_per_batch=4096,
+    ):
+        self.model = model
+        self.preprocessor = preprocessor
+        self.pairs = pairs
+        self.target_language = target_language
+        tokenized, _ = tokenize_pairs(preprocessor, pairs)
+        self.batches = PairBatches(tokenized, tokens_per_batch)
+        self.translations = None  # of the last `evaluate`, with their scores
+        self._translate = tf.function(model.translate, reduce_retracing=True)
+        self._compare = tf.function(self._compare_batch, reduce_retracing=True)
+
+    def evaluate(self, as_papers=False):
+        """All scores of the split.
+
+        Args:
+            as_papers: Whether to compute BLEU also on Moses tokens.
+
+        Returns:
+            A dictionary: `loss` (cross-entropy a token, in nats),
+            `token_accuracy`, those of `metrics.text_scores`, with
+            `as_papers` `bleu_tokenized`, where gold alignments are known
+            `alignment_error_rate`, and where it is known which pairs hold
+            values that training never saw `exact_match_novel`.
+        """
+        scores, links = self.teacher_forced()
+        self.translations = self.translate()
+        translations, _ = self.translations
+        lowercase = self.preprocessor.source_tokenizer.lowercase
+        scores |= metrics.text_scores(
+            translations, self.pairs.targets, lowercase=lowercase
+        )
+        if as_papers and self.target_language:
+            scores["bleu_tokenized"] = metrics.tokenized_bleu(
+                translations, self.pairs.targets, self.target_language
+            )
+        if links is not None:
+            scores["alignment_error_rate"] = metrics.alignment_error_rate(
+                links, self.gold()
+            )
+        if self.pairs.novel is not None and self.pairs.novel.any():
+            matches = metrics.exact_matches(translations, self.pairs.targets)
+            scores["exact_match_novel"] = float(
+                matches[self.pairs.novel].mean()
+            )
+        return scores
+
+    def translate(self):
+        """Translate all source sentences.
+
+        Returns:
+            The list of the translations, and their log-probabilities.
+        """
+        texts = np.empty(len(self.pairs), object)
+        scores = np.empty(len(self.pairs), np.float32)
+        for rows, inputs, _ in self.batches.with_rows():
+            tokens, score = self._translate(inputs["source"])
+            decoded = self.preprocessor.decode_target(tokens).numpy()
+            count = len(rows)
+            texts[rows] = [text.decode() for text in decoded[:count]]
+            scores[rows] = score.numpy()[:count]
+        return texts.tolist(), scores
+
+    def teacher_forced(self):
+        """Scores of the next token given the reference before it.
+
+        Returns:
+            A dictionary of `loss` and `token_accuracy`, and for each pair
+            the links that the attention gives, or None without gold.
+        """
+        aligned = self.pairs.alignments is not None
+        sums, links = np.zeros(3), [None] * len(self.pairs)
+        for rows, inputs, target in self.batches.with_rows():
+            batch_sums, scores = self._compare(inputs, target)
+            sums += batch_sums.numpy()
+            if aligned and scores is not None:
+                for row, matrix in zip(rows, scores.numpy()):
+                    links[row] = self._links(row, matrix)
+        result = {
+            "loss": float(sums[0] / sums[2]),
+            "token_accuracy": float(sums[1] / sums[2]),
+        }
+        known = aligned and links[0] is not None
+        return result, links if known else None
+
+    def gold(self):
+        """The gold links of all pairs: (sure, possible) for each."""
+        return [
+            alignment.gold_links(*row)
+            for row in zip(
+                self.pairs.alignments, self.pairs.sources, self.pairs.targets
+            )
+        ]
+
+    def _compare_batch(self, inputs, target):
+        with record_attention() as recorded:
+            logits = self.model(inputs, training=False)
+        real = tf.cast(tf.not_equal(target, 0), tf.float32)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits)
+        best = tf.argmax(logits, axis=-1, output_type=target.dtype)
+        right = tf.cast(tf.equal(best, target), tf.float32)
+        sums = [tf.reduce_sum(x * real) for x in (loss, right, real)]
+        # One layer of one head here; deeper translators choose theirs.
+        scores = [tensor[:, 0] for tensor in recorded.values()]
+        return tf.stack(sums), scores[-1] if scores else None
+
+    def _links(self, row, scores):
+        source, target = self._overlaps[0][row], self._overlaps[1][row]
+        return alignment.attention_links(
+            scores[: len(target), : len(source)], source, target
+        )
+
+    @functools.cached_property
+    def _overlaps(self):
+        """For each side and pair, which token overlaps which word."""
+        sides = (
+            (self.preprocessor.source_tokenizer, self.pairs.sources),
+            (self.preprocessor.target_tokenizer, self.pairs.targets),
+        )
+        return [
+            [
+                alignment.token_words([p.decode() for p in pieces], text)
+                for pieces, text in zip(
+                    tokenizer.pieces(tf.constant(texts)).to_list(), texts
+                )
+            ]
+            for tokenizer, texts in sides
+        ]
+
+
+def by_source_length(pairs, translations, target_language, bins=4):
+    """BLEU of sentences of about the same source length.
+
+    Args:
+        pairs: `Pairs`.
+        translations: One string a pair.
+        target_language: For the tokenisation.
+        bins: Number of bins, each with about as many sentences.
+
+    Returns:
+        A list of dictionaries: `words` (the shortest and the longest source
+        sentence, in words), `sentences` and `bleu_tokenized`.
+    """
+    words = np.array([len(source.split()) for source in pairs.sources])
+    edges = np.quantile(words, np.linspace(0, 1, bins + 1)[1:-1])
+    which = np.searchsorted(edges, words)
+    result = []
+    for index in range(bins):
+        rows = np.flatnonzero(which == index)
+        chosen: Pairs = pairs.select(rows)
+        result.append(
+            {
+                "words": [int(words[rows].min()), int(words[rows].max())],
+                "sentences": len(rows),
+                "bleu_tokenized": metrics.tokenized_bleu(
+                    [translations[row] for row in rows],
+                    chosen.targets,
+                    target_language,
+                ),
+            }
+        )
+    return result

@@ -1,0 +1,52 @@
+"""What is seen of a training while it runs."""
+
+import math
+import sys
+
+import keras
+import tqdm
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over all steps of the training, with rate and time left.
+
+    Args:
+        total_steps: Steps of the whole training.
+        first_step: Steps that an earlier, interrupted start has done.
+    """
+
+    def __init__(self, total_steps, first_step=0):
+        super().__init__()
+        self.total_steps = total_steps
+        self.first_step = first_step
+
+    def on_train_begin(self, logs=None):
+        terminal = sys.stderr.isatty()
+        self.bar = tqdm.tqdm(
+            total=self.total_steps,
+            initial=self.first_step,
+            unit="step",
+            dynamic_ncols=terminal,
+            mininterval=0.5 if terminal else 30.0,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Ends the training with an error when the loss is no number any more."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = logs["loss"]
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is no longer finite at step {batch + 1} of this "
+                f"epoch: {loss}. A smaller `learning_rate`, a longer "
+                "`warmup_steps` or a smaller `gradient_clip_norm` may help; "
+                "the last whole epoch is kept in the run folder."
+            )

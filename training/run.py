@@ -1,0 +1,140 @@
+"""A run: the folder in which everything about one fit lies."""
+
+import json
+import pathlib
+
+import keras
+import yaml
+
+from preprocessing.translation import TranslationPreprocessor
+from training.configuration import ConfigurationError
+from training.configuration import differences
+from training.configuration import read_yaml
+from training.resume import write_atomically
+from training.resume import write_json
+
+
+class Run:
+    """The folder of one fit.
+
+        config.yaml        everything resolved; `fit --config` repeats it
+        preprocessor/      tokenizers, labels
+        checkpoints/       the state of the training, and best.keras
+        tensorboard/
+        metrics.json       validation scores of the best epoch, and all epochs
+        test_runs.jsonl    one line for each evaluation on the test split
+
+    Args:
+        directory: The folder.
+    """
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.checkpoints = self.directory / "checkpoints"
+        self.tensorboard = self.directory / "tensorboard"
+        self.model_path = self.checkpoints / "best.keras"
+
+    @classmethod
+    def start(cls, directory, configuration):
+        """Make the folder, or go on with one of the same configuration.
+
+        Raises:
+            ConfigurationError: If the folder holds another configuration;
+                the differences are listed.
+        """
+        run = cls(directory)
+        new = configuration.to_dict()
+        if run.config_path.exists():
+            lines = differences(run.config, new)
+            if lines:
+                listed = "\n".join(lines)
+                raise ConfigurationError(
+                    f"{directory} is a run of another configuration:\n"
+                    f"{listed}\n"
+                    "Choose another --name, or remove that folder."
+                )
+            return run
+        text = yaml.safe_dump(new, sort_keys=False, allow_unicode=True)
+        write_atomically(
+            run.config_path, lambda path: path.write_text(text, "utf-8")
+        )
+        return run
+
+    @classmethod
+    def find(cls, directory):
+        """A run that was fitted.
+
+        Raises:
+            ConfigurationError: If the folder is no run or has no model yet.
+        """
+        run = cls(directory)
+        if not run.config_path.exists():
+            raise ConfigurationError(
+                f"{directory} is no run: it has no config.yaml."
+            )
+        if not run.model_path.exists():
+            raise ConfigurationError(
+                f"{directory} has no model yet: its first epoch did not end."
+            )
+        return run
+
+    @property
+    def name(self):
+        """Name of the folder."""
+        return self.directory.resolve().name
+
+    @property
+    def config_path(self):
+        """Where `config.yaml` is."""
+        return self.directory / "config.yaml"
+
+    @property
+    def config(self):
+        """The resolved configuration, as a nested dictionary."""
+        return read_yaml(self.config_path)
+
+    def save_preprocessor(self, preprocessor):
+        """Write the preprocessor, if none is there."""
+        preprocessor.save(self.directory / "preprocessor")
+
+    def load_preprocessor(self):
+        """The preprocessor, or None as long as there is none."""
+        directory = self.directory / "preprocessor"
+        if not (directory / "config.json").exists():
+            return None
+        return TranslationPreprocessor.load(directory)
+
+    def load_model(self):
+        """The best model, with the averaged weights if there are any."""
+        return keras.saving.load_model(self.model_path, compile=False)
+
+    @property
+    def metrics(self):
+        """What `metrics.json` holds; empty as long as there is none."""
+        path = self.directory / "metrics.json"
+        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def save_metrics(self, metrics):
+        """Write `metrics.json`."""
+        write_json(self.directory / "metrics.json", metrics)
+
+    @property
+    def test_runs(self):
+        """All evaluations on the test split so far."""
+        path = self.directory / "test_runs.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def add_test_run(self, result):
+        """Note an evaluation on the test split.
+
+        Returns:
+            How many there were by now, this one included.
+        """
+        with open(
+            self.directory / "test_runs.jsonl", "a", encoding="utf-8"
+        ) as file:
+            file.write(json.dumps(result, ensure_ascii=False) + "\n")
+        return len(self.test_runs)

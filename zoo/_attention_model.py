@@ -1,0 +1,41 @@
+"""What every model of the zoo can do: give its attention."""
+
+import keras
+
+from layers import record_attention
+
+
+class AttentionModel(keras.Model):
+    """A Keras model that gives the attention of all its layers."""
+
+    def attention_scores(self, inputs, layers=None):
+        """The attention of the model on `inputs`, layer by layer.
+
+        Args:
+            inputs: What the model is called on.
+            layers: Names of the layers wanted; all by default.
+
+        Returns:
+            A dictionary such as `{"decoder/cross": scores}` with scores of
+            shape `(batch_size, num_heads, query_length, key_length)`,
+            float32.
+
+        Raises:
+            ValueError: If a name in `layers` is unknown.
+        """
+        with record_attention() as recorded:
+            self(inputs, training=False)
+        prefix = f"{self.path or self.name}/"
+        scores = {
+            path.removeprefix(prefix): tensor
+            for path, tensor in recorded.items()
+        }
+        if layers is None:
+            return scores
+        unknown = [name for name in layers if name not in scores]
+        if unknown:
+            raise ValueError(
+                f"Layers with attention here: {', '.join(scores) or 'none'}. "
+                f"Received: layers={list(layers)}"
+            )
+        return {name: scores[name] for name in layers}

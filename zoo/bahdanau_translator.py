@@ -1,0 +1,316 @@
+"""The recurrent translator with attention of Bahdanau et al. (2015)."""
+
+from typing import Literal
+
+import keras
+from keras import ops
+
+from layers import AdditiveAttention
+from layers import AttentionDecoder
+from layers import DotProductAttention
+from layers.masks import padding_mask
+from zoo._attention_model import AttentionModel
+from zoo._decoding import greedy_search
+from zoo._registry import Preset
+from zoo._registry import register
+
+ATTENTIONS = {
+    "additive": AdditiveAttention,
+    "scaled_dot": DotProductAttention,
+    "none": None,
+}
+RECURRENT_LAYERS = {
+    "gru": keras.layers.GRU,
+    "lstm": keras.layers.LSTM,
+    "simple_rnn": keras.layers.SimpleRNN,
+}
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class BahdanauTranslator(AttentionModel):
+    """Bidirectional recurrent encoder, recurrent decoder with attention.
+
+    The readout is the paper's deep output (A.2.2) of state, context and
+    previous token: a maxout layer, then a linear map to the vocabulary,
+    which may share its matrix with the target embedding. It sees the new
+    state s_t, where the paper has s_{t-1}.
+
+    Args:
+        source_vocabulary_size: Number of source tokens, the four special
+            ones included (0 padding, 1 unknown, 2 start, 3 end).
+        target_vocabulary_size: Number of target tokens, likewise.
+        embedding_dim: Width of the embeddings, the paper's m.
+        hidden_dim: Width of the recurrent states, of each direction of the
+            encoder, and of the attention; the paper's n and n'.
+        readout_dim: Width after the maxout, the paper's l;
+            `embedding_dim` by default.
+        attention: `"additive"`, `"scaled_dot"`, or `"none"`: the final
+            states of the encoder are the one context of all steps.
+        cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
+        input_in_query: Whether the attention sees the previous token too,
+            not only the state before it as in the paper.
+        tie_embeddings: Whether the output matrix is the transposed target
+            embedding; `readout_dim` must then be `embedding_dim`.
+        embedding_dropout: Fraction of the embedded features to drop.
+        dropout: Fraction of the encoder states and of the readout to drop.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: A dictionary of token ids, padded with 0: `source`
+            `(batch_size, source_length)`, and `target`
+            `(batch_size, target_length)`, START and then the tokens that
+            stand before each one to be predicted.
+        training: Whether dropout is active.
+
+    Returns:
+        Logits of the next token,
+        `(batch_size, target_length, target_vocabulary_size)`, float32.
+
+    Raises:
+        ValueError: If `attention` or `cell` is unknown, or `readout_dim`
+            does not fit tied embeddings.
+
+    Reference:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        embedding_dim: int = 128,
+        hidden_dim: int = 256,
+        readout_dim: int | None = None,
+        attention: Literal["additive", "scaled_dot", "none"] = "additive",
+        cell: Literal["gru", "lstm", "simple_rnn"] = "gru",
+        input_in_query: bool = False,
+        tie_embeddings: bool = False,
+        embedding_dropout: float = 0.0,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value, known in (
+            ("attention", attention, ATTENTIONS),
+            ("cell", cell, RECURRENT_LAYERS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. "
+                    f"Received: {name}={value}"
+                )
+        if tie_embeddings and readout_dim not in (None, embedding_dim):
+            raise ValueError(
+                "With `tie_embeddings`, `readout_dim` must be "
+                f"`embedding_dim`, {embedding_dim}. "
+                f"Received: readout_dim={readout_dim}"
+            )
+        self.source_vocabulary_size = source_vocabulary_size
+        self.target_vocabulary_size = target_vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.readout_dim = readout_dim
+        self.attention = attention
+        self.cell = cell
+        self.input_in_query = input_in_query
+        self.tie_embeddings = tie_embeddings
+        self.embedding_dropout = embedding_dropout
+        self.dropout = dropout
+        self._make_layers(self.dtype_policy)
+
+    def _make_layers(self, dtype):
+        self.source_embedding = keras.layers.Embedding(
+            self.source_vocabulary_size,
+            self.embedding_dim,
+            dtype=dtype,
+            name="source_embedding",
+        )
+        # Called with `reverse=True` it is the output projection.
+        self.target_embedding = keras.layers.ReversibleEmbedding(
+            self.target_vocabulary_size,
+            self.embedding_dim,
+            tie_weights=True,
+            dtype=dtype,
+            name="target_embedding",
+        )
+        self.drop_embedding = keras.layers.Dropout(
+            self.embedding_dropout, dtype=dtype, name="drop_embedding"
+        )
+        self.drop = keras.layers.Dropout(
+            self.dropout, dtype=dtype, name="drop"
+        )
+        self.encoder = keras.layers.Bidirectional(
+            RECURRENT_LAYERS[self.cell](
+                self.hidden_dim,
+                return_sequences=True,
+                return_state=True,
+                dtype=dtype,
+            ),
+            dtype=dtype,
+            name="encoder",
+        )
+        self.bridge = keras.layers.Dense(
+            self.hidden_dim, activation="tanh", dtype=dtype, name="bridge"
+        )
+        attention = ATTENTIONS[self.attention]
+        self.decoder = AttentionDecoder(
+            self.hidden_dim,
+            attention=attention
+            and attention(units=self.hidden_dim, dtype=dtype, name="cross"),
+            cell=self.cell,
+            input_in_query=self.input_in_query,
+            dtype=dtype,
+            name="decoder",
+        )
+        readout_dim = self.readout_dim or self.embedding_dim
+        self.readout = keras.layers.Dense(
+            2 * readout_dim, dtype=dtype, name="readout"
+        )
+        self.output_projection = None
+        if not self.tie_embeddings:
+            self.output_projection = keras.layers.Dense(
+                self.target_vocabulary_size,
+                dtype=dtype,
+                name="output_projection",
+            )
+
+    def call(self, inputs, training=None):
+        memory = self.encode(inputs["source"], training=training)
+        embedded = self._embed(
+            self.target_embedding, inputs["target"], training
+        )
+        states, contexts = self.decoder(
+            embedded,
+            memory["value"],
+            memory["initial_state"],
+            value_mask=memory["mask"],
+        )
+        return self._logits(states, embedded, contexts, training)
+
+    def encode(self, source, training=None):
+        """Read the source: all that the decoder needs of it.
+
+        Args:
+            source: Token ids `(batch_size, source_length)`, padded with 0.
+            training: Whether dropout is active.
+
+        Returns:
+            A dictionary: `value` `(batch_size, source_length,
+            2 * hidden_dim)`, `mask`, and `initial_state`
+            `(batch_size, hidden_dim)`.
+        """
+        mask = padding_mask(source)
+        embedded = self._embed(self.source_embedding, source, training)
+        outputs, *final = self.encoder(embedded, mask=mask)
+        half = len(final) // 2  # an LSTM gives its carries too
+        summary = ops.concatenate([final[0], final[half]], axis=-1)
+        if self.attention == "none":
+            outputs, mask = summary[:, None, :], mask[:, :1]
+        return {
+            "value": self.drop(outputs, training=training),
+            "mask": mask,
+            "initial_state": self.bridge(summary),
+        }
+
+    def start(self, memory):
+        """The state of the decoder before the first token."""
+        return {
+            "states": self.decoder.start(memory["initial_state"]),
+            "memory": self.decoder.project(
+                memory["value"], value_mask=memory["mask"]
+            ),
+        }
+
+    def step(self, tokens, state):
+        """Logits `(batch_size, target_vocabulary_size)` of the next token.
+
+        Args:
+            tokens: The tokens before, `(batch_size,)`.
+            state: What `start` or the previous `step` returned.
+
+        Returns:
+            The logits and the new state.
+        """
+        embedded = self._embed(self.target_embedding, tokens, False)
+        states, context = self.decoder.step(
+            embedded, state["states"], state["memory"]
+        )
+        logits = self._logits(states[0], embedded, context, False)
+        return logits, {**state, "states": states}
+
+    def translate(self, source, max_length=None):
+        """Translate greedily, in plain ops.
+
+        Args:
+            source: Token ids `(batch_size, source_length)`, padded with 0.
+            max_length: Most tokens to give, END included; twice the source
+                length and 16 more by default.
+
+        Returns:
+            Token ids `(batch_size, max_length)`, END kept and padded with 0,
+            and their summed log-probability `(batch_size,)`.
+        """
+        batch_size, source_length = ops.shape(source)
+        return greedy_search(
+            self.step,
+            self.start(self.encode(source)),
+            batch_size,
+            max_length or 2 * source_length + 16,
+        )
+
+    def _embed(self, embedding, tokens, training):
+        return self.drop_embedding(embedding(tokens), training=training)
+
+    def _logits(self, states, embedded, contexts, training):
+        features = ops.concatenate([states, embedded, contexts], axis=-1)
+        first, second = ops.split(self.readout(features), 2, axis=-1)
+        readout = self.drop(ops.maximum(first, second), training=training)
+        if self.tie_embeddings:
+            logits = self.target_embedding(readout, reverse=True)
+        else:
+            logits = self.output_projection(readout)
+        return ops.cast(logits, "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source_vocabulary_size": self.source_vocabulary_size,
+            "target_vocabulary_size": self.target_vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "hidden_dim": self.hidden_dim,
+            "readout_dim": self.readout_dim,
+            "attention": self.attention,
+            "cell": self.cell,
+            "input_in_query": self.input_in_query,
+            "tie_embeddings": self.tie_embeddings,
+            "embedding_dropout": self.embedding_dropout,
+            "dropout": self.dropout,
+        }
+
+
+_PAPER = "Bahdanau et al., 2015, https://arxiv.org/abs/1409.0473"
+
+register(
+    Preset(
+        name="bahdanau_translator_tiny",
+        model=BahdanauTranslator,
+        architecture={
+            "embedding_dim": 64,
+            "hidden_dim": 128,
+            "input_in_query": True,
+        },
+        dataset="phrases",
+        recipe={
+            "epochs": 10,
+            "learning_rate": 4e-3,
+            "validation_metric": "exact_match",
+        },
+        preprocessing={"tokenizer": "word"},
+        parameters=0,
+        counted_with={
+            "source_vocabulary_size": 1000,
+            "target_vocabulary_size": 1000,
+        },
+        paper=_PAPER,
+    ),
+)
