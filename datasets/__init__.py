@@ -8,9 +8,9 @@ import importlib
 import pkgutil
 
 from datasets._errors import DataError
-from datasets._registry import LoadedDataset
 from datasets._registry import list_datasets
 from datasets._registry import load
+from datasets._registry import LoadedDataset
 from datasets._registry import loader
 from datasets._registry import register
 from datasets._registry import summary

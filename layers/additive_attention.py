@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import QueryKeyAttention
 from layers._query_key_attention import project_features
+from layers._query_key_attention import QueryKeyAttention
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")

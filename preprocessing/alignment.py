@@ -120,9 +120,7 @@ def attention_links(scores, source_overlap, target_overlap):
     if not source_overlap.shape[1]:
         return set()
     by_word = target_overlap.T.astype(float) @ scores @ source_overlap
-    return {
-        (int(np.argmax(row)), index) for index, row in enumerate(by_word)
-    }
+    return {(int(np.argmax(row)), index) for index, row in enumerate(by_word)}
 
 
 def token_links(alignment, source, target, source_tokens, target_tokens):
@@ -139,8 +137,9 @@ def token_links(alignment, source, target, source_tokens, target_tokens):
         A sorted list of pairs (target token, source token).
     """
     links = set()
-    left_spans, right_spans = token_spans(source_tokens), token_spans(
-        target_tokens
+    left_spans, right_spans = (
+        token_spans(source_tokens),
+        token_spans(target_tokens),
     )
     for row in np.asarray(alignment).tolist():
         for part in _by_digit(row, source, target):

@@ -16,9 +16,9 @@ from preprocessing.special_tokens import START
 from preprocessing.special_tokens import START_ID
 from preprocessing.special_tokens import UNKNOWN
 from preprocessing.special_tokens import UNKNOWN_ID
+from preprocessing.tokenizer import batches
 from preprocessing.tokenizer import LINES_AT_ONCE
 from preprocessing.tokenizer import Tokenizer
-from preprocessing.tokenizer import batches
 
 
 class SubwordTokenizer(Tokenizer):

@@ -9,9 +9,9 @@ import tensorflow_text as tf_text
 from preprocessing.special_tokens import SPECIAL_TOKENS
 from preprocessing.special_tokens import UNKNOWN_ID
 from preprocessing.special_tokens import WORD_START
+from preprocessing.tokenizer import batches
 from preprocessing.tokenizer import LINES_AT_ONCE
 from preprocessing.tokenizer import Tokenizer
-from preprocessing.tokenizer import batches
 
 # One digit, one Chinese character, a run of other letters, or one other
 # sign, each with the blank before it.
@@ -87,9 +87,7 @@ class WordTokenizer(Tokenizer):
 
     def join(self, token_ids):
         text = tf.strings.reduce_join(self.token_strings(token_ids), axis=-1)
-        return tf.strings.strip(
-            tf.strings.regex_replace(text, WORD_START, " ")
-        )
+        return tf.strings.strip(tf.strings.regex_replace(text, WORD_START, " "))
 
     def save(self, path):
         lines = "\n".join(self.vocabulary) + "\n"

@@ -63,9 +63,7 @@ def forbidden_ops(path):
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString(
-        pathlib.Path(path, "saved_model.pb").read_bytes()
-    )
+    saved.ParseFromString(pathlib.Path(path, "saved_model.pb").read_bytes())
     found = set()
     for meta_graph in saved.meta_graphs:
         functions = meta_graph.graph_def.library.function

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from summaries.token_labels import FONTS
 from summaries.token_labels import display_label
+from summaries.token_labels import FONTS
 
 MAX_HEADS = 16
 MAX_LABELS = 64

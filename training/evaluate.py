@@ -2,8 +2,8 @@
 
 import time
 
-from training.evaluation import TranslationEvaluator
 from training.evaluation import by_source_length
+from training.evaluation import TranslationEvaluator
 from training.fit_translator import hardware
 from training.fit_translator import load_splits
 from training.resume import write_atomically

@@ -41,9 +41,7 @@ def load_splits(configuration, data_dir=None):
     loaded = datasets.load(
         configuration.dataset, data_dir=data_dir, **configuration.data
     )
-    splits = {
-        name: read_pairs(split) for name, split in loaded.splits.items()
-    }
+    splits = {name: read_pairs(split) for name, split in loaded.splits.items()}
     return loaded, splits
 
 
@@ -195,7 +193,10 @@ def _report_validation(preprocessor, validation):
 def _model(configuration, preprocessor):
     if configuration.init_from:
         return _start_from(configuration, preprocessor)
-    source, target = preprocessor.source_tokenizer, preprocessor.target_tokenizer
+    source, target = (
+        preprocessor.source_tokenizer,
+        preprocessor.target_tokenizer,
+    )
     try:
         model = zoo.create_model(
             configuration.preset,

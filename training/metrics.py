@@ -2,7 +2,6 @@
 
 import sacrebleu
 import sacremoses
-
 import tensorflow as tf
 
 from preprocessing.normalization import normalize_text

@@ -3,10 +3,10 @@
 import importlib
 import pkgutil
 
-from zoo._registry import Preset
 from zoo._registry import create_model
 from zoo._registry import get_preset
 from zoo._registry import list_presets
+from zoo._registry import Preset
 from zoo._registry import register
 
 __all__ = ["Preset", "create_model", "get_preset", "list_presets", "register"]

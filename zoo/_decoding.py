@@ -59,9 +59,7 @@ def greedy_search(step, state, batch_size, max_length):
         tokens = ops.where(finished, PADDING_ID, best)
         gain = ops.max(log_probabilities, axis=-1)
         score = score + ops.where(finished, 0.0, gain)
-        output = ops.where(
-            ops.equal(positions, index), tokens[:, None], output
-        )
+        output = ops.where(ops.equal(positions, index), tokens[:, None], output)
         finished = ops.logical_or(finished, ops.equal(tokens, END_ID))
         return index + 1, tokens, finished, score, output, state
 

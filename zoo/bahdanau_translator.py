@@ -136,9 +136,7 @@ class BahdanauTranslator(AttentionModel):
         self.drop_embedding = keras.layers.Dropout(
             self.embedding_dropout, dtype=dtype, name="drop_embedding"
         )
-        self.drop = keras.layers.Dropout(
-            self.dropout, dtype=dtype, name="drop"
-        )
+        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype, name="drop")
         self.encoder = keras.layers.Bidirectional(
             RECURRENT_LAYERS[self.cell](
                 self.hidden_dim,

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from datasets import DataError
 from datasets import _resuming
+from datasets import DataError
 from datasets._download import find_or_download
 
 CONTENT = bytes(range(256)) * 2000

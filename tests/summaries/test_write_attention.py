@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from summaries import Side
 from summaries import attention_map
+from summaries import Side
 from summaries import write_attention
 
 # Sizes all differ: B 2, T 3, S 5.

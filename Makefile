@@ -1,0 +1,37 @@
+# `make train` and `make test` each set up all they need in .venv.
+# Another interpreter: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: train test lint setup setup-tests clean
+
+train: setup
+	$(BIN)/python train.py
+	$(BIN)/python train.py evaluate runs/bahdanau_translator_tiny_phrases --split test
+
+test: setup-tests
+	$(BIN)/python -m pytest -n 2
+
+lint: setup-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+setup: .venv/.installed
+
+setup-tests: .venv/.installed-tests
+
+.venv/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	ok or sys.exit("Attention Zoo needs Python 3.11, 3.12 or 3.13, as TensorFlow does; %s is %d.%d. Try: make PYTHON=python3.12" % (sys.executable, *sys.version_info[:2]))'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/.installed-tests: .venv/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv
