@@ -102,8 +102,8 @@ def load(path):
 
     Example:
 
-    >>> translator = serving.load("saved_models/bahdanau_translator_tiny_phrases")
-    >>> translator.explain(["March 5, 2021"])[0].text
+    >>> path = "saved_models/bahdanau_translator_tiny_phrases"
+    >>> serving.load(path).explain(["March 5, 2021"])[0].text
     """
     path = pathlib.Path(path)
     numbers = versions(path) if path.is_dir() else []

@@ -288,6 +288,23 @@ class BahdanauTranslator(AttentionModel):
 
 _PAPER = "Bahdanau et al., 2015, https://arxiv.org/abs/1409.0473"
 
+# What Multi30k and other small sets of real sentences are fitted with.
+_SENTENCES = {
+    "recipe": {
+        "epochs": 30,
+        "learning_rate": 2e-3,
+        "warmup_steps": 500,
+        "label_smoothing": 0.1,
+        "average_decay": 0.999,
+        "validation_metric": "bleu",
+    },
+    "preprocessing": {
+        "tokenizer": "subword",
+        "vocabulary_size": 8000,
+        "lowercase": True,
+    },
+}
+
 register(
     Preset(
         name="bahdanau_translator_tiny",
@@ -299,15 +316,78 @@ register(
         },
         dataset="phrases",
         recipe={
-            "epochs": 10,
+            "epochs": 8,
             "learning_rate": 4e-3,
             "validation_metric": "exact_match",
         },
         preprocessing={"tokenizer": "word"},
-        parameters=0,
+        parameters=662_376,
         counted_with={
             "source_vocabulary_size": 1000,
             "target_vocabulary_size": 1000,
+        },
+        paper=_PAPER,
+    ),
+    Preset(
+        name="bahdanau_translator_small",
+        model=BahdanauTranslator,
+        architecture={
+            "embedding_dim": 128,
+            "hidden_dim": 256,
+            "input_in_query": True,
+            "tie_embeddings": True,
+            "embedding_dropout": 0.3,
+            "dropout": 0.5,
+        },
+        dataset="multi30k_en_fr",
+        **_SENTENCES,
+        parameters=3_920_640,
+        counted_with={
+            "source_vocabulary_size": 8000,
+            "target_vocabulary_size": 8000,
+        },
+        paper=_PAPER,
+    ),
+    Preset(
+        name="bahdanau_translator_base",
+        model=BahdanauTranslator,
+        architecture={
+            "embedding_dim": 256,
+            "hidden_dim": 512,
+            "input_in_query": True,
+            "tie_embeddings": True,
+            "embedding_dropout": 0.2,
+            "dropout": 0.3,
+        },
+        dataset="tatoeba_en_fr",
+        **_SENTENCES,
+        parameters=11_576_832,
+        counted_with={
+            "source_vocabulary_size": 8000,
+            "target_vocabulary_size": 8000,
+        },
+        paper=_PAPER,
+    ),
+    Preset(
+        name="bahdanau_translator_large",
+        model=BahdanauTranslator,
+        # The sizes of RNNsearch-50: m 620, n and n' 1000, l 500.
+        architecture={
+            "embedding_dim": 620,
+            "hidden_dim": 1000,
+            "readout_dim": 500,
+        },
+        dataset="tatoeba_en_fr",
+        recipe={**_SENTENCES["recipe"], "learning_rate": 5e-4},
+        preprocessing={
+            "tokenizer": "word",
+            "vocabulary_size": 30_000,
+            "max_sequence_length": 51,
+        },
+        parameters=81_449_000,
+        counted_with={
+            "source_vocabulary_size": 30_000,
+            "target_vocabulary_size": 30_000,
         },
         paper=_PAPER,
     ),
