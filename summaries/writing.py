@@ -17,8 +17,8 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
     the images `attention/maps/<layer>`, one for each sample.
 
     Args:
-        writer: As of `tf.summary.create_file_writer(log_dir)`. It is
-            flushed.
+        writer: As of `tf.summary.create_file_writer(log_dir)`. What
+            is written is on disk when this returns.
         scores: `{layer: scores}`, as `layers.record_attention` gives it, or
             the scores of one layer, which is then called `scores`. Shape
             `(batch_size, num_heads, query_length, key_length)`.
@@ -51,7 +51,6 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
             step,
             max_images,
         )
-    writer.flush()
 
 
 def _write_layer(writer, layer, scores, query, key, step, max_images):
@@ -75,7 +74,7 @@ def _write_layer(writer, layer, scores, query, key, step, max_images):
             key.tokens[:max_images],
         )
     ]
-    with writer.as_default(step):
+    with writer.as_default(step):  # flushes at its end
         for name, value in values.items():
             tf.summary.scalar(f"attention/{name}/{layer}", value)
         if maps:

@@ -91,7 +91,7 @@ def tensorboard(tmp_path):
 
 
 def _address(process, log_path):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         found = re.search(r"http://127\.0\.0\.1:\d+/", log_path.read_text())
         if found:
@@ -117,7 +117,7 @@ def logs(tmp_path):
     writer.close()
 
 
-def test_scalars_and_maps_are_seen(logs, tensorboard, browser, tmp_path):
+def test_scalars_and_maps_are_seen(browser, logs, tensorboard, tmp_path):
     # On the diagonal of step 4, beside four weights of e^0.
     weight = math.exp(4) / (math.exp(4) + 4)
     expected = {
@@ -141,6 +141,6 @@ def test_scalars_and_maps_are_seen(logs, tensorboard, browser, tmp_path):
 
     browser.get(f"{tensorboard}#timeseries")
     try:
-        WebDriverWait(browser, 60).until(all_is_seen, f"All of {expected}")
+        WebDriverWait(browser, 120).until(all_is_seen, f"All of {expected}")
     finally:
         browser.save_screenshot(str(tmp_path / "tensorboard.png"))
