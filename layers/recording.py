@@ -3,7 +3,8 @@
 import contextlib
 import contextvars
 
-_recorder = contextvars.ContextVar("attention_recorder", default=None)
+# The blocks that are open here, the outermost first.
+_recorders = contextvars.ContextVar("attention_recorders", default=())
 
 
 class _Recorder(dict):
@@ -23,7 +24,9 @@ def record_attention():
     Works in any Keras model, built from layers of this package in whatever
     way, eagerly or inside a `tf.function` of its own. It is a context
     variable: nothing changes outside the block, nothing is stored on a
-    layer, and the outputs of the model are the same to the bit.
+    layer, and the outputs of the model are the same to the bit. A block
+    inside another fills both. The model must be built: Keras builds a
+    subclassed model by a call on symbols, whose scores nobody can read.
 
     Yields:
         A dictionary `{layer path: scores}`, filled as the layers are called.
@@ -38,30 +41,29 @@ def record_attention():
     >>> {path: tensor.shape for path, tensor in scores.items()}
     """
     recorder = _Recorder()
-    token = _recorder.set(recorder)
+    token = _recorders.set((*_recorders.get(), recorder))
     try:
         yield recorder
     finally:
-        _recorder.reset(token)
+        _recorders.reset(token)
 
 
 @contextlib.contextmanager
 def pause_recording():
     """Record nothing inside: for loops, whose tensors must not leave them."""
-    token = _recorder.set(None)
+    token = _recorders.set(())
     try:
         yield
     finally:
-        _recorder.reset(token)
+        _recorders.reset(token)
 
 
 def is_recording():
     """Whether a `record_attention` block is active here."""
-    return _recorder.get() is not None
+    return bool(_recorders.get())
 
 
 def record(layer, scores):
-    """Hand the scores of `layer` to the active block, if there is one."""
-    recorder = _recorder.get()
-    if recorder is not None:
+    """Hand the scores of `layer` to the active blocks, if there are any."""
+    for recorder in _recorders.get():
         recorder.add(layer.path or layer.name, scores)

@@ -23,6 +23,8 @@ class AttentionModel(keras.Model):
         Raises:
             ValueError: If a name in `layers` is unknown.
         """
+        if not self.built:
+            self(inputs, training=False)
         with record_attention() as recorded:
             self(inputs, training=False)
         prefix = f"{self.path or self.name}/"

@@ -1,0 +1,88 @@
+"""One tiny run, fitted once, for all the tests that need a fitted model."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import portalocker
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+# The loss chooses the best epoch, so that a later one is the best; dropout
+# and averaging are on, so that their state matters when a run goes on.
+TINY_FIT = [
+    *("fit", "--name", "tiny", "--epochs", "3", "--jit", "false"),
+    *("--model.hidden_dim", "8", "--model.embedding_dim", "4"),
+    *("--model.dropout", "0.2", "--average_decay", "0.9"),
+    *("--tokens_per_batch", "1024", "--warmup_steps", "5"),
+    *("--validation_metric", "loss", "--data.num_train", "250"),
+    *("--data.num_validation", "24", "--data.num_test", "24"),
+]
+
+
+class Command:
+    """Runs `train.py` in a process of its own."""
+
+    @staticmethod
+    def start(arguments, folder):
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONWARNINGS": "default",
+        }
+        environment.pop("ATTENTION_ZOO_DATA", None)
+        return subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "train.py"), *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @classmethod
+    def run(cls, arguments, folder):
+        """The exit status, what was printed, and the errors."""
+        process = cls.start(arguments, folder)
+        printed, errors = process.communicate(timeout=600)
+        return process.returncode, printed, errors
+
+
+@pytest.fixture(scope="session")
+def command():
+    return Command
+
+
+@pytest.fixture(scope="session")
+def tiny_fit():
+    return list(TINY_FIT)
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory):
+    """A folder in which the tiny model was fitted and exported."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # shared by all workers
+    folder = root / "workplace"
+    with portalocker.Lock(root / "workplace.lock", timeout=600):
+        if not (folder / "printed.txt").exists():
+            folder.mkdir(exist_ok=True)
+            status, printed, errors = Command.run(TINY_FIT, folder)
+            assert status == 0, errors
+            (folder / "printed.txt").write_text(printed, "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(workplace):
+    """The folder of the tiny run. Nothing may be written there."""
+    return workplace / "runs" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_saved_model(workplace):
+    """The folder of version 1 of the exported tiny model."""
+    return workplace / "saved_models" / "tiny" / "1"
