@@ -17,7 +17,8 @@ from preprocessing.tokenizer import Tokenizer
 # sign, each with the blank before it.
 _PIECE = (
     rf"{WORD_START}?"
-    r"(?:\p{Han}|\p{N}|[\p{L}\p{M}]+"
+    # [^\P{L}\p{Han}]: letters, but not Chinese characters.
+    r"(?:\p{Han}|\p{N}|(?:[^\P{L}\p{Han}]|\p{M})+"
     rf"|[^\p{{L}}\p{{M}}\p{{N}}{WORD_START}])"
     rf"|{WORD_START}"
 )
