@@ -21,12 +21,24 @@ def word_spans(text):
     spans = []
     for match in _WORD.finditer(text):
         start, end = match.span()
-        # Python's \w has no combining marks: they belong to the word before.
-        if spans and spans[-1][1] == start and _is_mark(text[start]):
-            spans[-1] = (spans[-1][0], end)
+        first, stop = spans[-1] if spans else (0, -1)
+        if stop == start and _joins(text, first, start):
+            spans[-1] = (first, end)
         else:
             spans.append((start, end))
     return spans
+
+
+def _joins(text, first, position):
+    """Whether the word that begins at `first` goes on at `position`.
+
+    Python's \\w has no combining marks: they belong to the word before, and
+    so do the letters that follow them.
+    """
+    if _is_mark(text[position]):
+        return True
+    after_mark = _is_mark(text[position - 1])
+    return after_mark and text[first].isalpha() and text[position].isalpha()
 
 
 def _is_mark(character):
