@@ -25,11 +25,12 @@ default preset is fitted on its default data set."""
 
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
+    from training.configuration import config_first
     from training.configuration import fit_parser
     from training.configuration import resolve
     from training.run import Run
 
-    arguments = fit_parser(argv).parse_args(argv)
+    arguments = fit_parser(argv).parse_args(config_first(argv))
     configuration = resolve(arguments)
     dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
     name = arguments.name or f"{configuration.preset}_{dataset}"
@@ -78,7 +79,9 @@ def evaluate(argv):
     from training.run import Run
 
     parser = argparse.ArgumentParser(
-        prog="train.py evaluate", description=evaluate.__doc__
+        prog="train.py evaluate",
+        description=evaluate.__doc__,
+        allow_abbrev=False,
     )
     parser.add_argument("run", help="Folder of the run.")
     parser.add_argument(
@@ -101,7 +104,7 @@ def evaluate(argv):
 def predict(argv):
     """Translate a sentence, or each line of a file, and show the attention."""
     parser = argparse.ArgumentParser(
-        prog="train.py predict", description=predict.__doc__
+        prog="train.py predict", description=predict.__doc__, allow_abbrev=False
     )
     parser.add_argument("model", help="A run or a SavedModel.")
     parser.add_argument("input", help="A sentence, or a text file.")
@@ -112,7 +115,8 @@ def predict(argv):
 
     translator = serving.load(arguments.model)
     texts = [arguments.input]
-    if pathlib.Path(arguments.input).is_file():
+    # Path.is_file fails on a sentence too long for the name of a file.
+    if os.path.isfile(arguments.input):
         path = pathlib.Path(arguments.input)
         texts = path.read_text("utf-8").splitlines()
     for text in texts:
@@ -122,7 +126,7 @@ def predict(argv):
 def export(argv):
     """Export the best model of a run as the next version of a SavedModel."""
     parser = argparse.ArgumentParser(
-        prog="train.py export", description=export.__doc__
+        prog="train.py export", description=export.__doc__, allow_abbrev=False
     )
     parser.add_argument("run", help="Folder of the run.")
     parser.add_argument("--to", help="Folder of all versions of the model.")

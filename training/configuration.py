@@ -85,6 +85,7 @@ def fit_parser(argv):
         raise ConfigurationError(str(error)) from error
     parser = jsonargparse.ArgumentParser(
         prog="train.py fit",
+        allow_abbrev=False,
         description="Fit a model. Started again with the same arguments, a "
         "run that was interrupted goes on.",
     )
@@ -125,6 +126,15 @@ def fit_parser(argv):
         }
     )
     return parser
+
+
+def config_first(argv):
+    """The same arguments, `--config` before all others: what stands on the
+    command line overrides the file, wherever it stands."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", action="append", default=[])
+    files, others = parser.parse_known_args(argv)
+    return [*(f"--config={file}" for file in files.config), *others]
 
 
 def _first_choice(argv):
