@@ -138,7 +138,9 @@ class TranslationEvaluator:
         return tf.stack(sums), scores[-1] if scores else None
 
     def _links(self, row, scores):
-        source, target = self._overlaps[0][row], self._overlaps[1][row]
+        # Of a sentence that was cut, END included, the model saw the rest not.
+        seen = self.preprocessor.max_sequence_length - 1
+        source, target = (side[row][:seen] for side in self._overlaps)
         return alignment.attention_links(
             scores[: len(target), : len(source)], source, target
         )
@@ -180,6 +182,8 @@ def by_source_length(pairs, translations, target_language, bins=4):
     result = []
     for index in range(bins):
         rows = np.flatnonzero(which == index)
+        if not len(rows):  # many sentences of one length
+            continue
         chosen: Pairs = pairs.select(rows)
         result.append(
             {
