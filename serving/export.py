@@ -8,6 +8,7 @@ from serving.atomic import new_version
 from serving.model_card import model_card
 from serving.translator_graph import TranslatorGraph
 from serving.warmup import write_warmup_requests
+from training.configuration import ConfigurationError
 from training.resume import write_json
 
 
@@ -28,7 +29,12 @@ def export_run(run, directory, command=""):
 
     Raises:
         ExportError: If the graph holds an op that only XLA can run.
+        ConfigurationError: If the run did not end yet.
     """
+    if not run.metrics:
+        raise ConfigurationError(
+            f"{run.directory} is not fitted to the end: it has no metrics.json."
+        )
     graph = TranslatorGraph(run.load_model(), run.load_preprocessor())
     with new_version(directory) as version:
         path = version.temporary

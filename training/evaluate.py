@@ -25,7 +25,7 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     Returns:
         The scores; on the test split with `test_runs`.
     """
-    loaded, splits = load_splits(configuration, data_dir)
+    loaded, splits = load_splits(configuration, data_dir, needed=[split])
     pairs = splits[split]
     evaluator = TranslationEvaluator(
         run.load_model(),

@@ -1,5 +1,6 @@
 """From a configuration to a fitted translator in its run folder."""
 
+import dataclasses
 import os
 import platform
 
@@ -29,6 +30,9 @@ from training.translation import training_rows
 # Validation sentences whose attention TensorBoard shows.
 _WATCHED = 6
 
+# Inputs of a translator that hold only padding.
+_NO_TEXT = {side: np.zeros((1, 2), np.int32) for side in ("source", "target")}
+
 # Tags of scores that are not of the validation data as such.
 _TAGS = {
     "training_loss": "training/loss",
@@ -36,12 +40,28 @@ _TAGS = {
 }
 
 
-def load_splits(configuration, data_dir=None):
-    """Read a data set: its `LoadedDataset` and `{split: Pairs}`."""
-    loaded = datasets.load(
-        configuration.dataset, data_dir=data_dir, **configuration.data
-    )
+def load_splits(configuration, data_dir=None, needed=("train", "validation")):
+    """Read a data set: its `LoadedDataset` and `{split: Pairs}`.
+
+    Raises:
+        ConfigurationError: If an option is out of its range or a split that
+            is needed has no pairs.
+        DataError: If the data can't be read.
+    """
+    try:
+        loaded = datasets.load(
+            configuration.dataset, data_dir=data_dir, **configuration.data
+        )
+    except datasets.DataError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     splits = {name: read_pairs(split) for name, split in loaded.splits.items()}
+    for name in needed:
+        if not len(splits[name]):
+            raise ConfigurationError(
+                f"{loaded.name} has no pairs in its split `{name}`."
+            )
     return loaded, splits
 
 
@@ -73,6 +93,11 @@ def fit_translator(configuration, run, data_dir=None, command=""):
         f"model      {configuration.preset}, "
         f"{model.count_params():,} parameters"
     )
+    if recipe.guided_alignment and not model.attention_scores(_NO_TEXT):
+        raise ConfigurationError(
+            "Guided alignment needs a model with attention. "
+            f"Received: guided_alignment={recipe.guided_alignment}"
+        )
     evaluator = TranslationEvaluator(
         model, preprocessor, splits["validation"], loaded.target_language
     )
@@ -132,15 +157,12 @@ def _preprocessor(configuration, run, train):
         preprocessor = Run.find(configuration.init_from).load_preprocessor()
     else:
         options = configuration.preprocessing
-        preprocessor = TranslationPreprocessor.train(
-            train.sources,
-            train.targets,
-            tokenizer=options.tokenizer,
-            vocabulary_size=options.vocabulary_size,
-            shared_vocabulary=options.shared_vocabulary,
-            lowercase=options.lowercase,
-            max_sequence_length=options.max_sequence_length,
-        )
+        try:
+            preprocessor = TranslationPreprocessor.train(
+                train.sources, train.targets, **dataclasses.asdict(options)
+            )
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
     run.save_preprocessor(preprocessor)
     return preprocessor
 
@@ -227,8 +249,7 @@ def _start_from(configuration, preprocessor):
 
 def build(model):
     """Make the weights of a translator, by one call on padding."""
-    ids = tf.zeros((1, 2), tf.int32)
-    model({"source": ids, "target": ids})
+    model(_NO_TEXT)
 
 
 def watch_attention(run, model, preprocessor, validation):

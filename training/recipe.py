@@ -59,7 +59,7 @@ class Recipe:
             ("average_decay", 0, 1),
             ("guided_alignment", 0, None),
             ("early_stop_patience", 0, None),
-            ("seed", 0, None),
+            ("seed", 0, 2**32),
         ):
             value = getattr(self, name)
             if value < lowest or (highest is not None and value >= highest):
