@@ -98,6 +98,12 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if getattr(attention, "dropout", 0.0):
+            raise ValueError(
+                "The attention of a decoder must have no dropout, which its "
+                "loop would not apply. "
+                f"Received: attention.dropout={attention.dropout}"
+            )
         self.input_in_query = input_in_query
         self.units = units
         self.attention = attention
@@ -221,7 +227,5 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        config["attention"] = keras.saving.deserialize_keras_object(
-            config["attention"]
-        )
-        return cls(**config)
+        attention = keras.saving.deserialize_keras_object(config["attention"])
+        return cls(**{**config, "attention": attention})

@@ -81,7 +81,7 @@ class DotProductAttention(QueryKeyAttention):
             query = project_features(query, self.query_kernel)
         if self.scale:
             # Scaling the query costs T x d products, the scores T x S.
-            query = query * ops.cast(key.shape[-1] ** -0.5, query.dtype)
+            query = query * key.shape[-1] ** -0.5
         return ops.matmul(query, ops.swapaxes(key, 1, 2))[:, None, :, :]
 
     def get_config(self):
