@@ -28,7 +28,7 @@ def next_token_log_probabilities(logits):
     return ops.where(suppressed, -1e30, log_probabilities)
 
 
-def greedy_search(step, state, batch_size, max_length):
+def greedy_search(step, state, batch_size, max_length, limits=None):
     """Take the most probable token at each step, until END.
 
     Args:
@@ -39,6 +39,8 @@ def greedy_search(step, state, batch_size, max_length):
         batch_size: B, an integer or a scalar tensor.
         max_length: Most tokens to give, END included; an integer or a
             scalar tensor. A sequence that reaches it has no END.
+        limits: The same for each sequence, `(batch_size,)`, where they have
+            less than `max_length`.
 
     Returns:
         Token ids `(batch_size, max_length)`, END kept and padded with 0, and
@@ -61,6 +63,8 @@ def greedy_search(step, state, batch_size, max_length):
         score = score + ops.where(finished, 0.0, gain)
         output = ops.where(ops.equal(positions, index), tokens[:, None], output)
         finished = ops.logical_or(finished, ops.equal(tokens, END_ID))
+        if limits is not None:
+            finished = ops.logical_or(finished, index + 1 >= limits)
         return index + 1, tokens, finished, score, output, state
 
     _, _, _, score, output, _ = ops.while_loop(

@@ -241,19 +241,28 @@ class BahdanauTranslator(AttentionModel):
 
         Args:
             source: Token ids `(batch_size, source_length)`, padded with 0.
-            max_length: Most tokens to give, END included; twice the source
-                length and 16 more by default.
+            max_length: Most tokens to give, END included; by default twice
+                those of each sentence and 16 more.
 
         Returns:
             Token ids `(batch_size, max_length)`, END kept and padded with 0,
             and their summed log-probability `(batch_size,)`.
         """
+        if not self.built:
+            self({"source": source, "target": source[:, :1]})
         batch_size, source_length = ops.shape(source)
+        limits = None
+        if max_length is None:
+            # Of its own for each sentence: its neighbours must not matter.
+            lengths = ops.count_nonzero(padding_mask(source), axis=1)
+            limits = 2 * ops.cast(lengths, "int32") + 16
+            max_length = 2 * source_length + 16
         return greedy_search(
             self.step,
             self.start(self.encode(source)),
             batch_size,
-            max_length or 2 * source_length + 16,
+            max_length,
+            limits,
         )
 
     def _embed(self, embedding, tokens, training):
