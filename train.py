@@ -111,6 +111,7 @@ def predict(argv):
     arguments = parser.parse_args(argv)
 
     import serving
+    from datasets import DataError
     from serving.terminal import show
 
     translator = serving.load(arguments.model)
@@ -118,7 +119,10 @@ def predict(argv):
     # Path.is_file fails on a sentence too long for the name of a file.
     if os.path.isfile(arguments.input):
         path = pathlib.Path(arguments.input)
-        texts = path.read_text("utf-8").splitlines()
+        try:
+            texts = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8: {error}") from error
     for text in texts:
         print(show(text, *translator.explain([text])), end="\n\n")
 

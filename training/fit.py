@@ -66,11 +66,13 @@ def compile_model(model, recipe, total_steps):
 @contextlib.contextmanager
 def averaged_weights(model):
     """Inside, the model has the moving averages as its weights."""
-    if not model.optimizer.use_ema:
+    # With float16 it is wrapped in one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
         yield
         return
     own = [variable.numpy() for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    optimizer.finalize_variable_values(model.trainable_variables)
     try:
         yield
     finally:
