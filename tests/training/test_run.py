@@ -1,0 +1,99 @@
+import json
+
+import pytest
+
+from training.configuration import configuration_of
+from training.configuration import ConfigurationError
+from training.configuration import fit_parser
+from training.configuration import resolve
+from training.run import Run
+
+
+def _configuration(*argv):
+    return resolve(fit_parser(list(argv)).parse_args(list(argv)))
+
+
+def test_a_new_run_writes_its_configuration(tmp_path):
+    configuration = _configuration("--epochs", "2")
+    run = Run.start(tmp_path / "deep" / "run", configuration)
+    assert configuration_of(run.config) == configuration
+    assert run.name == "run"
+    assert [path.name for path in run.directory.iterdir()] == ["config.yaml"]
+
+
+def test_the_same_configuration_goes_on(tmp_path):
+    configuration = _configuration("--learning_rate", "1e-5")
+    Run.start(tmp_path / "run", configuration)
+    written = (tmp_path / "run" / "config.yaml").read_bytes()
+    Run.start(tmp_path / "run", configuration)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == written
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+    Run.start(tmp_path / "run", _configuration())
+    other = _configuration("--epochs", "3", "--model.hidden_dim", "64")
+    with pytest.raises(ConfigurationError) as error:
+        Run.start(tmp_path / "run", other)
+    message = str(error.value)
+    assert "  epochs: 8 in the run, 3 now" in message
+    assert "  model.hidden_dim: 128 in the run, 64 now" in message
+    assert message.count(" in the run, ") == 2
+    assert Run(tmp_path / "run").config["epochs"] == 8
+
+
+def test_find_refuses_what_is_no_run(tmp_path):
+    with pytest.raises(ConfigurationError, match="no run"):
+        Run.find(tmp_path)
+    Run.start(tmp_path / "run", _configuration())
+    with pytest.raises(ConfigurationError, match="no model yet"):
+        Run.find(tmp_path / "run")
+
+
+def test_a_damaged_configuration_is_named(tmp_path):
+    (tmp_path / "config.yaml").write_text("epochs: [")
+    with pytest.raises(ConfigurationError, match=r"config\.yaml"):
+        Run.start(tmp_path, _configuration())
+
+
+def test_test_runs_are_counted(tmp_path):
+    run = Run(tmp_path)
+    assert run.test_runs == []
+    assert run.add_test_run({"bleu": 1.5, "é": "ü"}) == 1
+    assert run.add_test_run({"bleu": 2.5}) == 2
+    assert run.test_runs == [{"bleu": 1.5, "é": "ü"}, {"bleu": 2.5}]
+    assert len((tmp_path / "test_runs.jsonl").read_text().splitlines()) == 2
+
+
+def test_metrics_are_empty_before_the_end(tmp_path):
+    run = Run(tmp_path)
+    assert run.metrics == {}
+    run.save_metrics({"a": 1.5})
+    assert run.metrics == json.loads((tmp_path / "metrics.json").read_text())
+
+
+def test_the_fitted_run_has_all_its_parts(tiny_run):
+    names = {path.name for path in tiny_run.iterdir()}
+    assert names == {
+        *("config.yaml", "metrics.json", "preprocessor"),
+        *("checkpoints", "tensorboard"),
+    }
+    run = Run.find(tiny_run)
+    metrics = run.metrics
+    assert len(metrics["history"]) == 3
+    assert metrics["validation"] == metrics["history"][-1]
+    assert metrics["parameters"] == run.load_model().count_params()
+    assert metrics["data"]["pairs"] == {
+        "train": 250,
+        "validation": 24,
+        "test": 24,
+    }
+    assert metrics["command"].startswith("python train.py --name tiny")
+    scores = {
+        *("loss", "token_accuracy", "bleu", "chrf", "exact_match"),
+        *("exact_match_novel", "alignment_error_rate", "training_loss"),
+        *("bleu_signature", "chrf_signature", "seconds"),
+        "evaluation_seconds",
+    }
+    assert set(metrics["validation"]) == scores
+    losses = [scores["loss"] for scores in metrics["history"]]
+    assert losses == sorted(losses, reverse=True)
