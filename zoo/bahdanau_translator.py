@@ -249,7 +249,7 @@ class BahdanauTranslator(AttentionModel):
             and their summed log-probability `(batch_size,)`.
         """
         if not self.built:
-            self({"source": source, "target": source[:, :1]})
+            self({"source": source, "target": ops.zeros_like(source[:, :1])})
         batch_size, source_length = ops.shape(source)
         limits = None
         if max_length is None:
