@@ -1,0 +1,44 @@
+import keras
+import numpy as np
+import pytest
+
+import zoo
+
+# Row 0 is padded; 2 is START, 3 is END.
+SOURCE = np.array([[5, 6, 7, 3, 0, 0, 0], [4, 5, 6, 7, 8, 9, 3]])
+TARGET = np.array([[2, 4, 5, 6, 0], [2, 7, 8, 9, 10]])
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    keras.utils.set_random_seed(11)
+
+
+@pytest.fixture
+def inputs():
+    return {"source": SOURCE, "target": TARGET}
+
+
+@pytest.fixture(scope="session")
+def make_translator():
+    """Makes small translators whose weights all matter: all sizes differ,
+    17 source and 13 target tokens."""
+
+    def make(seed=0, **overrides):
+        sizes = {
+            "source_vocabulary_size": 17,
+            "target_vocabulary_size": 13,
+            "embedding_dim": 6,
+            "hidden_dim": 7,
+            "input_in_query": False,
+        }
+        model = zoo.create_model(
+            "bahdanau_translator_tiny", **{**sizes, **overrides}
+        )
+        model({"source": SOURCE[:, :1], "target": TARGET[:, :1]})
+        draw = np.random.default_rng(seed).normal
+        for weight in model.trainable_variables:
+            weight.assign(draw(scale=0.5, size=weight.shape))
+        return model
+
+    return make

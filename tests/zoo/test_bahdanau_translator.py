@@ -1,0 +1,430 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.bahdanau_translator import BahdanauTranslator
+
+PADDING, UNKNOWN, START, END = range(4)
+
+ATTENTIONS = ["additive", "scaled_dot", "none"]
+CELLS = ["gru", "lstm", "simple_rnn"]
+kinds = pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"input_in_query": True, "tie_embeddings": True},
+        {"attention": "scaled_dot", "cell": "lstm", "readout_dim": 5},
+        {"attention": "none", "cell": "simple_rnn"},
+        {"attention": "none", "cell": "lstm", "tie_embeddings": True},
+    ],
+    ids=lambda overrides: "-".join(map(str, overrides.values())) or "default",
+)
+
+
+def loss_of(logits, target):
+    """Mean cross-entropy of the tokens after START."""
+    labels = np.concatenate([target[:, 1:], [[END], [END]]], axis=1)
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    )
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits, "float64")
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+# As a Keras model.
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_logits(make_translator, inputs, attention, cell):
+    logits = make_translator(attention=attention, cell=cell)(inputs)
+    assert logits.shape == (2, 5, 13)
+    assert logits.dtype == "float32"
+    assert np.all(np.isfinite(logits))
+
+
+@kinds
+def test_config(make_translator, overrides):
+    model = make_translator(**overrides)
+    config = model.get_config()
+    for name, value in overrides.items():
+        assert config[name] == value
+    again = BahdanauTranslator.from_config(config)
+    assert again.get_config() == config
+
+
+@kinds
+def test_file(make_translator, inputs, overrides, tmp_path):
+    model = make_translator(**overrides)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert type(loaded) is BahdanauTranslator
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    # A loaded model may be asked to translate before it is called.
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for left, right in zip(
+        again.translate(inputs["source"], max_length=5),
+        model.translate(inputs["source"], max_length=5),
+    ):
+        np.testing.assert_array_equal(left, right)
+
+
+@kinds
+def test_every_weight_has_a_gradient(make_translator, inputs, overrides):
+    model = make_translator(**overrides)
+    weights = model.trainable_variables
+    with tf.GradientTape() as tape:
+        loss = loss_of(model(inputs, training=True), inputs["target"])
+    gradients = tape.gradient(loss, [weight.value for weight in weights])
+    sizes = [np.abs(tf.convert_to_tensor(g)).max() for g in gradients]
+    for weight, size in zip(weights, sizes):
+        # Rounding noise would be 1e-7 of the others.
+        assert size > 1e-4 * max(sizes), weight.path
+    # Embedding, two ways of the encoder, bridge, decoder, readout.
+    assert len(weights) > 14
+
+
+def test_one_compiled_step_moves_every_weight(make_translator, inputs):
+    model = make_translator(dropout=0.2)
+    before = [weight.numpy().copy() for weight in model.trainable_variables]
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=True,
+    )
+    model.fit(inputs, inputs["target"], verbose=0)
+    for weight, old in zip(model.trainable_variables, before):
+        assert np.abs(weight.numpy() - old).max() > 1e-5, weight.path
+
+
+@pytest.mark.parametrize("name", ["dropout", "embedding_dropout"])
+def test_dropout_in_training_only(make_translator, inputs, name):
+    model = make_translator(**{name: 0.5})
+    plain = np.asarray(model(inputs))
+    np.testing.assert_array_equal(model(inputs), plain)
+    loud = [np.asarray(model(inputs, training=True)) for _ in range(2)]
+    assert np.abs(loud[0] - plain).max() > 1e-2
+    assert np.abs(loud[0] - loud[1]).max() > 1e-2
+    scores = [
+        model.translate(inputs["source"], max_length=3)[1] for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize(
+    "policy, overrides",
+    [
+        ("mixed_bfloat16", {"input_in_query": True}),
+        ("mixed_float16", {"attention": "scaled_dot", "cell": "lstm"}),
+        ("mixed_float16", {"attention": "none", "cell": "simple_rnn"}),
+    ],
+)
+def test_mixed_precision(make_translator, inputs, policy, overrides):
+    model = make_translator(**overrides, dtype=policy)
+    exact = make_translator(**overrides)
+    logits = model(inputs)
+    assert logits.dtype == "float32"
+    tolerance = 0.3 if policy == "mixed_bfloat16" else 0.03
+    np.testing.assert_allclose(logits, exact(inputs), atol=tolerance)
+    for scores in model.attention_scores(inputs).values():
+        assert scores.dtype == "float32"
+        np.testing.assert_allclose(np.sum(scores, axis=-1), 1, atol=1e-5)
+    ids, score = model.translate(inputs["source"], max_length=5)
+    assert ids.dtype == "int32"
+    assert score.dtype == "float32"
+    expected = teacher_forced(model, inputs["source"], ids)
+    np.testing.assert_allclose(score, expected, atol=5 * tolerance)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"attention": "dot"},
+            "one of additive, scaled_dot, none. Received: attention=dot",
+        ),
+        (
+            {"cell": "mgu"},
+            "one of gru, lstm, simple_rnn. Received: cell=mgu",
+        ),
+        (
+            {"tie_embeddings": True, "readout_dim": 5},
+            "must be `embedding_dim`, 6. Received: readout_dim=5",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BahdanauTranslator(17, 13, embedding_dim=6, **arguments)
+
+
+# What it computes.
+
+
+def test_tied_embeddings(make_translator, inputs):
+    model = make_translator(tie_embeddings=True)
+    assert model.output_projection is None
+    table = model.target_embedding.embeddings.numpy()
+    memory = model.encode(inputs["source"])
+    embedded = model.target_embedding(inputs["target"])
+    states, contexts = model.decoder(
+        embedded,
+        memory["value"],
+        memory["initial_state"],
+        value_mask=memory["mask"],
+    )
+    features = np.concatenate([states, embedded, contexts], axis=-1)
+    kernel, bias = model.readout.get_weights()
+    hidden = features @ kernel + bias
+    maxout = np.maximum(hidden[..., :6], hidden[..., 6:])
+    np.testing.assert_allclose(model(inputs), maxout @ table.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_without_attention_the_context_is_the_summary(
+    make_translator, inputs, cell
+):
+    model = make_translator(attention="none", cell=cell)
+    memory = model.encode(inputs["source"])
+    assert memory["value"].shape == (2, 1, 14)
+    states = model.encoder(
+        model.source_embedding(inputs["source"]),
+        mask=inputs["source"] != PADDING,
+    )[0]
+    # The last real state of one way and the first of the other.
+    last = (inputs["source"] != PADDING).sum(axis=1) - 1
+    expected = [
+        np.concatenate([states[row, last[row], :7], states[row, 0, 7:]])
+        for row in range(2)
+    ]
+    np.testing.assert_allclose(memory["value"][:, 0], expected, atol=1e-6)
+    kernel, bias = model.bridge.get_weights()
+    np.testing.assert_allclose(
+        memory["initial_state"], np.tanh(expected @ kernel + bias), atol=1e-6
+    )
+
+
+def test_sizes_of_rnnsearch():
+    preset = zoo.get_preset("bahdanau_translator_large")
+    model = zoo.create_model(preset.name, **preset.counted_with)
+    ids = np.array([[5]])
+    model({"source": ids, "target": ids})
+    # Section A.2 and B.1: K 30,000, m 620, n and n' 1000, l 500.
+    decoder, encoder = model.decoder, model.encoder
+    for weight, shape in (
+        (model.source_embedding.embeddings, (30_000, 620)),
+        (model.target_embedding.embeddings, (30_000, 620)),
+        (encoder.forward_layer.cell.kernel, (620, 3 * 1000)),
+        (encoder.backward_layer.cell.recurrent_kernel, (1000, 3 * 1000)),
+        (decoder.attention.query_kernel, (1000, 1000)),
+        (decoder.attention.key_kernel, (2000, 1000)),
+        (decoder.attention.score_kernel, (1000, 1)),
+        (decoder.context_projection.kernel, (2000, 3 * 1000)),
+        (model.readout.kernel, (1000 + 620 + 2000, 2 * 500)),
+        (model.output_projection.kernel, (500, 30_000)),
+    ):
+        assert weight.shape == shape, weight.path
+
+
+def test_padding_of_the_source_changes_nothing(make_translator, inputs):
+    for overrides in ({}, {"attention": "none", "cell": "lstm"}):
+        model = make_translator(**overrides)
+        padded = {
+            **inputs,
+            "source": np.pad(inputs["source"], [(0, 0), (0, 4)]),
+        }
+        np.testing.assert_allclose(model(padded), model(inputs), atol=1e-5)
+
+
+def test_trimming_the_future_changes_nothing(make_translator, inputs):
+    model = make_translator()
+    trimmed = {**inputs, "target": inputs["target"][:, :3]}
+    np.testing.assert_allclose(model(trimmed), model(inputs)[:, :3], atol=1e-5)
+
+
+def test_a_batch_equals_its_rows(make_translator, inputs):
+    model = make_translator()
+    logits = model(inputs)
+    for row in range(2):
+        alone = {name: ids[row : row + 1] for name, ids in inputs.items()}
+        np.testing.assert_allclose(model(alone)[0], logits[row], atol=1e-5)
+
+
+# Translating.
+
+FLUENT_SEED = 55  # of weights with which some sentences end
+
+SOURCES = np.array(
+    [
+        [5, 6, 7, 3, 0, 0, 0],
+        [4, 5, 6, 7, 8, 9, 3],
+        [16, 3, 0, 0, 0, 0, 0],
+        [11, 12, 13, 14, 15, 3, 0],
+        [9, 9, 9, 3, 0, 0, 0],
+        [3, 0, 0, 0, 0, 0, 0],
+    ]
+)
+
+
+def teacher_forced(model, source, ids):
+    """Summed log-probability of `ids`, by one call on the whole of them."""
+    ids = np.asarray(ids)
+    before = np.pad(ids[:, :-1], [(0, 0), (1, 0)], constant_values=START)
+    logits = model({"source": source, "target": before})
+    gained = np.take_along_axis(log_softmax(logits), ids[..., None], axis=-1)
+    return np.where(ids != PADDING, gained[..., 0], 0).sum(axis=1)
+
+
+def by_argmax(model, sources, max_length):
+    """Greedy translations by the whole call, once for each next token."""
+    ids = np.zeros((len(sources), max_length + 1), int)
+    ids[:, 0] = START
+    for length in range(1, max_length + 1):
+        # What is not yet known does not matter to the tokens before it.
+        logits = np.array(model({"source": sources, "target": ids}))
+        logits[..., [PADDING, UNKNOWN, START]] = -np.inf
+        best = logits[:, length - 1].argmax(axis=-1)
+        ended = np.any(ids == END, axis=1)
+        ids[:, length] = np.where(ended, PADDING, best)
+    return ids[:, 1:]
+
+
+@pytest.fixture(scope="module")
+def fluent(make_translator):
+    """A translator that ends some sentences, soon and late, and not all."""
+    return make_translator(seed=FLUENT_SEED)
+
+
+@kinds
+def test_greedy_equals_argmax_of_each_step(make_translator, overrides):
+    model = make_translator(seed=FLUENT_SEED, **overrides)
+    ids, _ = model.translate(SOURCES, max_length=9)
+    np.testing.assert_array_equal(ids, by_argmax(model, SOURCES, 9))
+
+
+def test_end_is_kept_and_padded(fluent):
+    ids = np.asarray(fluent.translate(SOURCES, max_length=9)[0])
+    ended = np.any(ids == END, axis=1)
+    lengths = np.where(ended, (ids == END).argmax(axis=1) + 1, 9)
+    # Otherwise this would show nothing.
+    assert 0 < ended.sum() < len(ended)
+    assert len(set(lengths)) > 2
+    for row, length in zip(ids, lengths):
+        assert np.all(row[:length] > START)
+        np.testing.assert_array_equal(row[length:], PADDING)
+
+
+@kinds
+def test_score_is_that_of_teacher_forcing(make_translator, overrides):
+    model = make_translator(seed=FLUENT_SEED, **overrides)
+    ids, score = model.translate(SOURCES, max_length=9)
+    np.testing.assert_allclose(
+        score, teacher_forced(model, SOURCES, ids), atol=1e-5
+    )
+
+
+def test_tokens_that_are_no_text_are_never_given(make_translator):
+    model = make_translator(seed=FLUENT_SEED)
+    kernel, bias = model.output_projection.get_weights()
+    bias[[PADDING, UNKNOWN, START]] = 7.0
+    model.output_projection.set_weights([kernel, bias])
+    ids, score = model.translate(SOURCES, max_length=9)
+    logits = np.asarray(
+        model({"source": SOURCES, "target": np.full((6, 1), START)})
+    )
+    assert np.all(logits.argmax(axis=-1) < END)
+    np.testing.assert_array_equal(ids, by_argmax(model, SOURCES, 9))
+    assert not np.any(np.isin(ids, [UNKNOWN, START]))
+    # They keep their share of the probability.
+    np.testing.assert_allclose(
+        score, teacher_forced(model, SOURCES, ids), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("max_length", [9, None])
+def test_neighbours_and_padding_change_nothing(fluent, max_length):
+    ids, score = fluent.translate(SOURCES, max_length=max_length)
+    wide = np.pad(SOURCES, [(0, 0), (0, 5)])
+    lengths = (SOURCES != PADDING).sum(axis=1)
+    others = [
+        (slice(None), fluent.translate(wide, max_length=max_length)),
+        (
+            slice(None, None, -1),
+            fluent.translate(SOURCES[::-1], max_length=max_length),
+        ),
+    ]
+    for row, length in enumerate(lengths):
+        alone = fluent.translate(
+            SOURCES[row : row + 1, :length], max_length=max_length
+        )
+        others.append((slice(row, row + 1), alone))
+    for rows, (other_ids, other_score) in others:
+        for left, right in zip(np.asarray(ids)[rows], np.asarray(other_ids)):
+            np.testing.assert_array_equal(
+                np.trim_zeros(left, "b"), np.trim_zeros(right, "b")
+            )
+        np.testing.assert_allclose(
+            np.asarray(score)[rows], other_score, atol=1e-5
+        )
+
+
+def test_longest_translation(fluent):
+    for max_length in (1, 3, 9):
+        ids, _ = fluent.translate(SOURCES, max_length=max_length)
+        assert ids.shape == (6, max_length)
+    ids, score = fluent.translate(SOURCES, max_length=0)
+    assert ids.shape == (6, 0)
+    np.testing.assert_array_equal(score, np.zeros(6))
+    ids = np.asarray(fluent.translate(SOURCES)[0])
+    assert ids.shape == (6, 2 * 7 + 16)
+    given = (ids != PADDING).sum(axis=1)
+    limits = 2 * (SOURCES != PADDING).sum(axis=1) + 16
+    assert np.all(given <= limits)
+    endless = ~np.any(ids == END, axis=1)
+    assert endless.any()
+    np.testing.assert_array_equal(given[endless], limits[endless])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_translate_in_a_graph(fluent, jit_compile):
+    signature = [tf.TensorSpec([None, None], "int64")]
+    translate = tf.function(
+        lambda source: fluent.translate(source),
+        input_signature=signature,
+        jit_compile=jit_compile,
+    )
+    for sources in (SOURCES, SOURCES[2:3, :2]):
+        ids, score = fluent.translate(sources)
+        compiled_ids, compiled_score = translate(sources)
+        np.testing.assert_array_equal(compiled_ids, ids)
+        np.testing.assert_allclose(compiled_score, score, atol=1e-4)
+
+
+def test_call_in_a_graph_of_unknown_shapes(make_translator, inputs):
+    model = make_translator()
+    signature = {name: tf.TensorSpec([None, None], "int64") for name in inputs}
+    call = tf.function(model, input_signature=[signature])
+    np.testing.assert_allclose(call(inputs), model(inputs), atol=1e-6)
+
+
+def test_translate_before_any_call():
+    model = BahdanauTranslator(17, 13, embedding_dim=6, hidden_dim=7)
+    ids, score = model.translate(SOURCES, max_length=3)
+    np.testing.assert_allclose(
+        score, teacher_forced(model, SOURCES, ids), atol=1e-5
+    )
+
+
+def test_a_source_without_tokens(fluent):
+    sources = np.concatenate([SOURCES, np.zeros((1, 7), int)])
+    ids, score = fluent.translate(sources, max_length=9)
+    assert np.isfinite(score[-1])
+    expected, expected_score = fluent.translate(SOURCES, max_length=9)
+    np.testing.assert_array_equal(ids[:-1], expected)
+    np.testing.assert_allclose(score[:-1], expected_score, atol=1e-5)
