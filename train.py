@@ -29,12 +29,15 @@ def fit(argv):
     from training.configuration import fit_parser
     from training.configuration import resolve
     from training.run import Run
+    from training.run import start_from
 
     arguments = fit_parser(argv).parse_args(config_first(argv))
-    configuration = resolve(arguments)
+    configuration = start_from(resolve(arguments))
     dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
     name = arguments.name or f"{configuration.preset}_{dataset}"
     run = Run.start(pathlib.Path(arguments.runs, name), configuration)
+
+    finished = bool(run.metrics)
 
     from training.fit_translator import fit_translator
 
@@ -45,7 +48,7 @@ def fit(argv):
     )
     _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
-    if arguments.export:
+    if arguments.export and not finished:
         from serving import export_run
 
         print(f"SavedModel   {export_run(run, f'saved_models/{name}')}")

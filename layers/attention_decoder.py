@@ -4,42 +4,8 @@ import keras
 from keras import ops
 
 from layers import recording
+from layers._recurrence import recur
 from layers.recurrent_cell import RecurrentCell
-
-
-class _Loop:
-    """The steps of a decoder in the form that `keras.layers.RNN` runs.
-
-    The memory travels as further states that no step changes: the loop of
-    Keras hands its cell nothing else, and states are not stacked.
-    """
-
-    def __init__(self, decoder, memory):
-        self.decoder = decoder
-        self.memory = memory
-        self.compute_dtype = decoder.compute_dtype
-        self.state_size = [decoder.units] * decoder.cell.num_states + [
-            tensor.shape[-1] for tensor in keras.tree.flatten(memory)
-        ]
-        self.output_size = decoder.units + decoder.context_dim
-
-    def call(self, inputs, states):
-        count = self.decoder.cell.num_states
-        # The loop casts states to floats; masks become boolean again.
-        tensors = [
-            ops.cast(state, tensor.dtype)
-            for state, tensor in zip(
-                states[count:], keras.tree.flatten(self.memory)
-            )
-        ]
-        memory = keras.tree.pack_sequence_as(self.memory, tensors)
-        new_states, context = self.decoder.advance(
-            inputs, states[:count], memory
-        )
-        output = ops.concatenate([new_states[0], context], axis=-1)
-        return output, [*new_states, *states[count:]]
-
-    __call__ = call
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
@@ -192,16 +158,13 @@ class AttentionDecoder(keras.layers.Layer):
 
     def call(self, inputs, value, initial_state, *, value_mask=None):
         memory = self.project(value, value_mask=value_mask)
-        loop = keras.layers.RNN(
-            _Loop(self, memory), return_sequences=True, dtype=self.dtype_policy
-        )
         with recording.pause_recording():
-            outputs = loop(
+            outputs = recur(
+                lambda inputs, states: self._step(inputs, states, memory),
                 self.prepare(inputs),
-                initial_state=[
-                    *self.start(initial_state),
-                    *keras.tree.flatten(memory),
-                ],
+                [*self.start(initial_state), *keras.tree.flatten(memory)],
+                self.units + self.context_dim,
+                self.dtype_policy,
             )
         states, contexts = ops.split(outputs, [self.units], axis=-1)
         if self.attention is not None and recording.is_recording():
@@ -210,6 +173,24 @@ class AttentionDecoder(keras.layers.Layer):
             )
             self.attention.attend(self.query(previous, inputs), memory)
         return states, contexts
+
+    def _step(self, inputs, states, memory):
+        """One step of the loop, where the memory travels as further states
+        that no step changes: the loop of Keras hands its cell nothing else,
+        and states are not stacked."""
+        count = self.cell.num_states
+        tensors = [
+            # The loop made them floats; masks become boolean again.
+            ops.cast(state, tensor.dtype)
+            for state, tensor in zip(states[count:], keras.tree.flatten(memory))
+        ]
+        new_states, context = self.advance(
+            inputs,
+            states[:count],
+            keras.tree.pack_sequence_as(memory, tensors),
+        )
+        output = ops.concatenate([new_states[0], context], axis=-1)
+        return output, [*new_states, *states[count:]]
 
     def get_config(self):
         config = super().get_config()

@@ -10,15 +10,15 @@ from preprocessing.special_tokens import START_ID
 
 
 def bucket_lengths(longest):
-    """Lengths to which sentences are padded: 8, 10, 12, 16, 20, 24, 32, ...
+    """Lengths to which sentences are padded: 8, 12, 16, ... 32, 40, ...
 
-    Each is at most a third longer than the one before, so little is padding;
-    and there are few, since each is compiled once.
+    Close together, so that little is padding; and few, since each of them
+    is compiled once.
     """
     lengths, length = [], 8
     while not lengths or lengths[-1] < longest:
         lengths.append(length)
-        length += max(2, 2 ** int(math.log2(length)) // 4)
+        length += max(4, 2 ** int(math.log2(length)) // 4)
     return lengths
 
 
@@ -108,7 +108,7 @@ class PairBatches:
         )
 
     def with_rows(self):
-        """One pass, the shortest pairs first, for evaluation.
+        """One pass in a fixed order, whole batches by length, for evaluation.
 
         Yields:
             The row numbers of a batch as an array, its inputs and its

@@ -24,6 +24,9 @@ from preprocessing.tokenizer import Tokenizer
 class SubwordTokenizer(Tokenizer):
     """Pieces of words, by byte-pair encoding.
 
+    The names of special tokens in a text, as "[END]", are only text; while
+    the pieces are learned, SentencePiece skips them.
+
     Args:
         model: The bytes of a SentencePiece model whose ids 0 to 3 are
             padding, unknown, start and end.

@@ -122,7 +122,10 @@ class TranslationPreprocessor(tf.Module):
         if not shared:
             self.target_tokenizer.save(directory / f"target{suffix}")
         text = json.dumps(config, indent=2)
-        (directory / "config.json").write_text(text + "\n", encoding="utf-8")
+        # Last and at once: a folder with this file is whole.
+        temporary = directory / ".config.json"
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(directory / "config.json")
 
     @classmethod
     def load(cls, directory):

@@ -12,7 +12,7 @@ from training.configuration import ConfigurationError
 from training.resume import write_json
 
 
-class ExportError(RuntimeError):
+class ExportError(ConfigurationError):
     """The graph holds something that TensorFlow Serving may not run."""
 
 

@@ -49,7 +49,7 @@ class Translator:
 
     def translate(self, texts):
         """Translate a list of strings into a list of strings."""
-        texts = tf.constant(list(texts), tf.string)
+        texts = _as_batch(texts)
         if not len(texts):
             return []
         answer = self._signatures["serving_default"](text=texts)
@@ -57,7 +57,7 @@ class Translator:
 
     def explain(self, texts):
         """Translate a list of strings; a `Translation` for each."""
-        texts = tf.constant(list(texts), tf.string)
+        texts = _as_batch(texts)
         if not len(texts):
             return []
         answer = {
@@ -65,6 +65,15 @@ class Translator:
             for name, tensor in self._signatures["explain"](text=texts).items()
         }
         return [_translation(answer, row) for row in range(len(texts))]
+
+
+def _as_batch(texts):
+    if isinstance(texts, str | bytes):
+        raise TypeError(
+            "`texts` must be a list of strings, as [text]. "
+            f"Received: texts={texts!r}"
+        )
+    return tf.constant(list(texts), tf.string)
 
 
 def _translation(answer, row):

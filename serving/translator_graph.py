@@ -82,7 +82,10 @@ class TranslatorGraph(tf.Module):
         ids = self.preprocessor.encode_source(text, cut=False)
         limit = self.preprocessor.max_sequence_length
         truncated = tf.greater(ids.row_lengths(), limit)
-        return self.preprocessor.cut(ids).to_tensor(), truncated
+        ids = self.preprocessor.cut(ids).to_tensor()
+        # A batch without rows has no columns either; the loops need one.
+        missing = tf.maximum(0, 1 - tf.shape(ids)[1])
+        return tf.pad(ids, [[0, 0], [0, missing]]), truncated
 
     def _attention(self, inputs, source_is_real, target_is_real):
         with record_attention() as recorded:

@@ -88,7 +88,7 @@ def fit_translator(configuration, run, data_dir=None, command=""):
     preprocessor = _preprocessor(configuration, run, splits["train"])
     batches = _training_batches(recipe, preprocessor, splits["train"])
     _report_validation(preprocessor, splits["validation"])
-    model = _model(configuration, preprocessor)
+    model = _model(configuration, run, preprocessor)
     print(
         f"model      {configuration.preset}, "
         f"{model.count_params():,} parameters"
@@ -144,7 +144,9 @@ def hardware():
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu)
         for gpu in tf.config.list_physical_devices("GPU")
     ]
-    cores = len(os.sched_getaffinity(0))
+    # Not every system says which cores a process may use.
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
     return ", ".join([f"{cores} cores {platform.machine()}", *map(str, gpus)])
 
 
@@ -212,9 +214,10 @@ def _report_validation(preprocessor, validation):
         print(f"           {longer} longer than {limit} tokens were cut")
 
 
-def _model(configuration, preprocessor):
-    if configuration.init_from:
-        return _start_from(configuration, preprocessor)
+def _model(configuration, run, preprocessor):
+    # A run that goes on has its weights in its own checkpoint.
+    if configuration.init_from and not any(run.checkpoints.glob("*")):
+        return _start_from(configuration)
     source, target = (
         preprocessor.source_tokenizer,
         preprocessor.target_tokenizer,
@@ -232,7 +235,7 @@ def _model(configuration, preprocessor):
     return model
 
 
-def _start_from(configuration, preprocessor):
+def _start_from(configuration):
     model = Run.find(configuration.init_from).load_model()
     config = model.get_config()
     for name, value in configuration.model.items():
@@ -241,7 +244,8 @@ def _start_from(configuration, preprocessor):
                 f"The run {configuration.init_from} has "
                 f"model.{name}={config[name]}. Received: model.{name}={value}"
             )
-    fresh = type(model).from_config({**config, **configuration.model})
+    changes = {**configuration.model, "dtype": configuration.recipe.precision}
+    fresh = type(model).from_config({**config, **changes})
     build(fresh)
     fresh.set_weights(model.get_weights())
     return fresh

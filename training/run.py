@@ -1,12 +1,15 @@
 """A run: the folder in which everything about one fit lies."""
 
+import dataclasses
 import json
 import pathlib
+import shutil
 
 import keras
 import yaml
 
 from preprocessing.translation import TranslationPreprocessor
+from training.configuration import configuration_of
 from training.configuration import ConfigurationError
 from training.configuration import differences
 from training.configuration import read_yaml
@@ -38,6 +41,9 @@ class Run:
     def start(cls, directory, configuration):
         """Make the folder, or go on with one of the same configuration.
 
+        A start that failed before its first epoch ended leaves nothing that
+        would be worth keeping: it may be repeated with other fields.
+
         Raises:
             ConfigurationError: If the folder holds another configuration;
                 the differences are listed.
@@ -46,14 +52,16 @@ class Run:
         new = configuration.to_dict()
         if run.config_path.exists():
             lines = differences(run.config, new)
-            if lines:
+            if not lines:
+                return run
+            if any(run.checkpoints.glob("*")):
                 listed = "\n".join(lines)
                 raise ConfigurationError(
                     f"{directory} is a run of another configuration:\n"
                     f"{listed}\n"
                     "Choose another --name, or remove that folder."
                 )
-            return run
+            shutil.rmtree(run.directory / "preprocessor", ignore_errors=True)
         text = yaml.safe_dump(new, sort_keys=False, allow_unicode=True)
         write_atomically(
             run.config_path, lambda path: path.write_text(text, "utf-8")
@@ -138,3 +146,16 @@ class Run:
         ) as file:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         return len(self.test_runs)
+
+
+def start_from(configuration):
+    """The configuration with the preprocessing of the run that it starts
+    from, whose vocabulary its weights belong to.
+
+    Raises:
+        ConfigurationError: If there is no such run.
+    """
+    if not configuration.init_from:
+        return configuration
+    start = configuration_of(Run.find(configuration.init_from).config)
+    return dataclasses.replace(configuration, preprocessing=start.preprocessing)

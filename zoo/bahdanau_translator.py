@@ -7,8 +7,10 @@ from keras import ops
 
 from layers import AdditiveAttention
 from layers import AttentionDecoder
+from layers import BidirectionalEncoder
 from layers import DotProductAttention
 from layers.masks import padding_mask
+from layers.recurrent_cell import CELLS
 from zoo._attention_model import AttentionModel
 from zoo._decoding import greedy_search
 from zoo._registry import Preset
@@ -18,11 +20,6 @@ ATTENTIONS = {
     "additive": AdditiveAttention,
     "scaled_dot": DotProductAttention,
     "none": None,
-}
-RECURRENT_LAYERS = {
-    "gru": keras.layers.GRU,
-    "lstm": keras.layers.LSTM,
-    "simple_rnn": keras.layers.SimpleRNN,
 }
 
 
@@ -92,7 +89,7 @@ class BahdanauTranslator(AttentionModel):
         super().__init__(**kwargs)
         for name, value, known in (
             ("attention", attention, ATTENTIONS),
-            ("cell", cell, RECURRENT_LAYERS),
+            ("cell", cell, CELLS),
         ):
             if value not in known:
                 raise ValueError(
@@ -137,15 +134,8 @@ class BahdanauTranslator(AttentionModel):
             self.embedding_dropout, dtype=dtype, name="drop_embedding"
         )
         self.drop = keras.layers.Dropout(self.dropout, dtype=dtype, name="drop")
-        self.encoder = keras.layers.Bidirectional(
-            RECURRENT_LAYERS[self.cell](
-                self.hidden_dim,
-                return_sequences=True,
-                return_state=True,
-                dtype=dtype,
-            ),
-            dtype=dtype,
-            name="encoder",
+        self.encoder = BidirectionalEncoder(
+            self.hidden_dim, cell=self.cell, dtype=dtype, name="encoder"
         )
         self.bridge = keras.layers.Dense(
             self.hidden_dim, activation="tanh", dtype=dtype, name="bridge"
@@ -199,9 +189,7 @@ class BahdanauTranslator(AttentionModel):
         """
         mask = padding_mask(source)
         embedded = self._embed(self.source_embedding, source, training)
-        outputs, *final = self.encoder(embedded, mask=mask)
-        half = len(final) // 2  # an LSTM gives its carries too
-        summary = ops.concatenate([final[0], final[half]], axis=-1)
+        outputs, summary = self.encoder(embedded, mask=mask)
         if self.attention == "none":
             outputs, mask = summary[:, None, :], mask[:, :1]
         return {

@@ -59,13 +59,13 @@ def _rows(batches):
 
 def test_bucket_lengths():
     lengths = bucket_lengths(70)
-    assert lengths[:10] == [8, 10, 12, 14, 16, 20, 24, 28, 32, 40]
+    assert lengths[:10] == [8, 12, 16, 20, 24, 28, 32, 40, 48, 56]
     assert lengths[-2] < 70 <= lengths[-1]
     assert bucket_lengths(1) == [8]
     assert bucket_lengths(8) == [8]
-    assert bucket_lengths(9) == [8, 10]
+    assert bucket_lengths(9) == [8, 12]
     for shorter, longer in itertools.pairwise(bucket_lengths(1000)):
-        assert longer / shorter <= 4 / 3
+        assert longer / shorter <= 3 / 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 64, 301])

@@ -30,7 +30,9 @@ def test_the_same_configuration_goes_on(tmp_path):
 
 
 def test_another_configuration_is_refused_with_the_difference(tmp_path):
-    Run.start(tmp_path / "run", _configuration())
+    run = Run.start(tmp_path / "run", _configuration())
+    run.checkpoints.mkdir()
+    (run.checkpoints / "checkpoint").touch()
     other = _configuration("--epochs", "3", "--model.hidden_dim", "64")
     with pytest.raises(ConfigurationError) as error:
         Run.start(tmp_path / "run", other)
@@ -39,6 +41,14 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path):
     assert "  model.hidden_dim: 128 in the run, 64 now" in message
     assert message.count(" in the run, ") == 2
     assert Run(tmp_path / "run").config["epochs"] == 8
+
+
+def test_a_start_that_never_trained_may_be_corrected(tmp_path):
+    run = Run.start(tmp_path / "run", _configuration("--vocabulary_size", "9"))
+    (run.directory / "preprocessor").mkdir()
+    Run.start(tmp_path / "run", _configuration())
+    assert run.config["vocabulary_size"] == 8000
+    assert not (run.directory / "preprocessor").exists()
 
 
 def test_find_refuses_what_is_no_run(tmp_path):
