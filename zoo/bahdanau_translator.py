@@ -318,7 +318,7 @@ register(
             "validation_metric": "exact_match",
         },
         preprocessing={"tokenizer": "word"},
-        parameters=662_376,
+        parameters=661_864,
         counted_with={
             "source_vocabulary_size": 1000,
             "target_vocabulary_size": 1000,
@@ -338,7 +338,7 @@ register(
         },
         dataset="multi30k_en_fr",
         **_SENTENCES,
-        parameters=3_920_640,
+        parameters=3_919_616,
         counted_with={
             "source_vocabulary_size": 8000,
             "target_vocabulary_size": 8000,
@@ -358,7 +358,7 @@ register(
         },
         dataset="tatoeba_en_fr",
         **_SENTENCES,
-        parameters=11_576_832,
+        parameters=11_574_784,
         counted_with={
             "source_vocabulary_size": 8000,
             "target_vocabulary_size": 8000,
@@ -381,7 +381,7 @@ register(
             "vocabulary_size": 30_000,
             "max_sequence_length": 51,
         },
-        parameters=81_449_000,
+        parameters=81_445_000,
         counted_with={
             "source_vocabulary_size": 30_000,
             "target_vocabulary_size": 30_000,
