@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from layers import masks
 from layers._recurrence import recur
 from layers.recurrent_cell import RecurrentCell
 
@@ -29,6 +30,9 @@ class BidirectionalEncoder(keras.layers.Layer):
     Returns:
         The states h, `(batch_size, length, 2 * units)`, and the final
         states of both directions, `(batch_size, 2 * units)`.
+
+    Raises:
+        ValueError: If `mask` is not boolean.
 
     References:
         [Schuster and Paliwal, 1997](https://doi.org/10.1109/78.650093);
@@ -57,6 +61,7 @@ class BidirectionalEncoder(keras.layers.Layer):
 
     def call(self, inputs, mask=None):
         forward, backward = ops.split(self.input_projection(inputs), 2, axis=-1)
+        mask = masks.check_mask(mask, "mask")
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         real = ops.cast(mask, forward.dtype)[:, :, None]
