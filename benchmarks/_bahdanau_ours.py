@@ -78,23 +78,17 @@ class Ours:
             found["output_kernel"] = model.output_projection.kernel
             found["output_bias"] = model.output_projection.bias
         found = {name: (weight, ...) for name, weight in found.items()}
-        return found | self._encoder_variables()
-
-    def _encoder_variables(self):
-        """Both directions lie side by side in the input projection."""
-        encoder, gates = self.model.encoder, 3 * self.setting.hidden_dim
-        found = {}
-        for number, direction in enumerate(("forward", "backward")):
-            columns = slice(number * gates, (number + 1) * gates)
-            cell = encoder.cells[number]
+        gates = 2 * self.setting.hidden_dim
+        for direction in ("forward", "backward"):
+            cell = getattr(model.encoder, f"{direction}_layer").cell
             found |= {
-                f"{direction}_kernel": (
-                    encoder.input_projection.kernel,
-                    (slice(None), columns),
-                ),
-                f"{direction}_bias": (encoder.input_projection.bias, columns),
+                f"{direction}_kernel": (cell.kernel, ...),
                 f"{direction}_recurrent_kernel": (cell.recurrent_kernel, ...),
-                f"{direction}_recurrent_bias": (cell.recurrent_bias, ...),
+                f"{direction}_bias": (cell.bias, 0),
+                f"{direction}_recurrent_bias": (
+                    cell.bias,
+                    (1, slice(gates, None)),
+                ),
             }
         return found
 

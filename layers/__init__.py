@@ -6,7 +6,6 @@ Axes: B batch, N heads, T query length, S key length, D model width.
 
 from layers.additive_attention import AdditiveAttention
 from layers.attention_decoder import AttentionDecoder
-from layers.bidirectional_encoder import BidirectionalEncoder
 from layers.dot_product_attention import DotProductAttention
 from layers.recording import record_attention
 from layers.recurrent_cell import RecurrentCell
@@ -14,7 +13,6 @@ from layers.recurrent_cell import RecurrentCell
 __all__ = [
     "AdditiveAttention",
     "AttentionDecoder",
-    "BidirectionalEncoder",
     "DotProductAttention",
     "RecurrentCell",
     "record_attention",

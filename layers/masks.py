@@ -130,12 +130,12 @@ def masked_softmax(logits, mask=None):
     """
     if keras.backend.standardize_dtype(logits.dtype) != "float64":
         logits = ops.cast(logits, "float32")
-    if mask is None:
-        return ops.softmax(logits, axis=-1)
-    # A finite number keeps a row without allowed keys free of inf - inf.
-    lowest = ops.cast(-1e30, logits.dtype)
-    logits = ops.where(mask, logits, lowest)
+    if mask is not None:
+        # A finite number keeps a row without allowed keys free of inf - inf;
+        # its uniform weights are cleared below.
+        logits = ops.where(mask, logits, -1e30)
     highest = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    exponentials = ops.where(mask, ops.exp(logits - highest), 0.0)
-    total = ops.sum(exponentials, axis=-1, keepdims=True)
-    return exponentials / ops.where(total > 0.0, total, 1.0)
+    # Not `ops.softmax`, which warns of sequences of one key.
+    exponentials = ops.exp(logits - highest)
+    weights = exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
+    return weights if mask is None else ops.where(mask, weights, 0.0)

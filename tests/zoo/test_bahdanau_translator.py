@@ -221,8 +221,8 @@ def test_sizes_of_rnnsearch():
     for weight, shape in (
         (model.source_embedding.embeddings, (30_000, 620)),
         (model.target_embedding.embeddings, (30_000, 620)),
-        (encoder.input_projection.kernel, (620, 2 * 3 * 1000)),
-        (encoder.cells[1].recurrent_kernel, (1000, 3 * 1000)),
+        (encoder.forward_layer.cell.kernel, (620, 3 * 1000)),
+        (encoder.backward_layer.cell.recurrent_kernel, (1000, 3 * 1000)),
         (decoder.attention.query_kernel, (1000, 1000)),
         (decoder.attention.key_kernel, (2000, 1000)),
         (decoder.attention.score_kernel, (1000, 1)),

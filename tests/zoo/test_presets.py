@@ -18,7 +18,7 @@ from training.recipe import TextPreprocessing
 # bahdanau_translator, with m the embedding, n the hidden and l the readout
 # width, S and T the vocabularies, e the input of the query (n, or n + m):
 #   embeddings    (S + T) m
-#   encoder       2 (3 n (m + n) + 4 n), a GRU each way
+#   encoder       2 (3 n (m + n) + 6 n), a GRU each way
 #   bridge        2 n n + n
 #   attention     e n + 2 n n + n
 #   inputs        3 n m + 3 n;  contexts 6 n n;  cell 3 n n + n
@@ -28,7 +28,7 @@ from training.recipe import TextPreprocessing
 
 def count(m, n, l, vocabulary, query_dim, tied):  # noqa: E741
     embeddings = 2 * vocabulary * m
-    encoder = 2 * (3 * n * (m + n) + 4 * n)
+    encoder = 2 * (3 * n * (m + n) + 6 * n)
     bridge = 2 * n * n + n
     attention = query_dim * n + 2 * n * n + n
     decoder = 3 * n * m + 3 * n + 6 * n * n + 3 * n * n + n
