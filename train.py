@@ -111,6 +111,9 @@ def predict(argv):
     )
     parser.add_argument("model", help="A run or a SavedModel.")
     parser.add_argument("input", help="A sentence, or a text file.")
+    parser.add_argument(
+        "--picture", help="PNG file for the attention of the first sentence."
+    )
     arguments = parser.parse_args(argv)
 
     import serving
@@ -126,8 +129,24 @@ def predict(argv):
             texts = path.read_text("utf-8").splitlines()
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8: {error}") from error
-    for text in texts:
-        print(show(text, *translator.explain([text])), end="\n\n")
+    for number, text in enumerate(texts):
+        (answer,) = translator.explain([text])
+        print(show(text, answer), end="\n\n")
+        if arguments.picture and number == 0:
+            _draw(arguments.picture, answer)
+
+
+def _draw(path, answer):
+    from summaries import attention_map_png
+    from training.configuration import ConfigurationError
+    from training.resume import write_atomically
+
+    if answer.attention is None:
+        raise ConfigurationError("This model has no attention to draw.")
+    png = attention_map_png(
+        answer.attention[-1], answer.tokens, answer.source_tokens
+    )
+    write_atomically(path, lambda file: file.write_bytes(png))
 
 
 def export(argv):

@@ -70,6 +70,7 @@ class AttentionDecoder(keras.layers.Layer):
                 "loop would not apply. "
                 f"Received: attention.dropout={attention.dropout}"
             )
+        self.supports_masking = True
         self.input_in_query = input_in_query
         self.units = units
         self.attention = attention
@@ -97,6 +98,9 @@ class AttentionDecoder(keras.layers.Layer):
         if self.attention is not None and not self.attention.built:
             width = self.units + self.input_in_query * inputs_shape[-1]
             self.attention.build((batch_size, None, width), value_shape)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask, mask
 
     def project(self, value, value_mask=None):
         """Do the work on the memory that is the same for all steps."""

@@ -72,7 +72,7 @@ class RecurrentCell(keras.layers.Layer):
         return self.num_gates * self.units
 
     def build(self, inputs_shape, states_shape=None):
-        # One orthogonal matrix for each gate.
+        # As in Keras: rows that are orthonormal over all gates together.
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, self.input_dim),
             initializer="orthogonal",

@@ -144,6 +144,14 @@ def test_predict_a_sentence(tiny_run, capsys):
     assert lines[2].strip() == header
 
 
+def test_predict_draws_the_attention(tiny_run, tmp_path, capsys):
+    path = tmp_path / "map.png"
+    arguments = ["predict", str(tiny_run), "May 5", "--picture", str(path)]
+    assert train.main(arguments) == 0
+    assert path.read_bytes().startswith(b"\x89PNG\r\n")
+    assert "May 5" in capsys.readouterr().out
+
+
 def test_predict_a_sentence_longer_than_the_name_of_a_file(tiny_run, capsys):
     assert train.main(["predict", str(tiny_run), "March 5 " * 600]) == 0
     assert "the end was cut off" in capsys.readouterr().out
