@@ -1,10 +1,9 @@
 """From a run to a SavedModel that TensorFlow Serving loads."""
 
-import pathlib
-
 import tensorflow as tf
 
 from serving.atomic import new_version
+from serving.check_saved_model import xla_ops
 from serving.model_card import model_card
 from serving.translator_graph import TranslatorGraph
 from serving.warmup import write_warmup_requests
@@ -55,35 +54,12 @@ def check_ops(path):
         ExportError: If there is an op whose name starts with `Xla`, or a
             function that must be compiled; it is named.
     """
-    bad = sorted(forbidden_ops(path))
+    bad = xla_ops(path)
     if bad:
         raise ExportError(
             f"The exported graph needs XLA: {', '.join(bad)}. "
             "Nothing was exported."
         )
-
-
-def forbidden_ops(path):
-    """Names of the ops in a SavedModel that start with `Xla`, and
-    `_XlaMustCompile` if a function has that attribute."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString(pathlib.Path(path, "saved_model.pb").read_bytes())
-    found = set()
-    for meta_graph in saved.meta_graphs:
-        functions = meta_graph.graph_def.library.function
-        nodes = list(meta_graph.graph_def.node)
-        for function in functions:
-            nodes += function.node_def
-            if function.attr["_XlaMustCompile"].b:
-                found.add("_XlaMustCompile")
-        for node in nodes:
-            if node.op.startswith("Xla"):
-                found.add(node.op)
-            if node.attr["_XlaMustCompile"].b:
-                found.add("_XlaMustCompile")
-    return found
 
 
 def _example(run):

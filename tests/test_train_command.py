@@ -1,6 +1,7 @@
 """`train.py` from end to end, and what it says when it can't."""
 
 import gzip
+import csv
 import json
 import pathlib
 import shutil
@@ -101,7 +102,7 @@ def test_a_users_own_pairs_from_fit_to_prediction(capsys):
 def test_evaluate_notes_each_test_run(tiny_run, capsys):
     shutil.copytree(tiny_run, "run")
     for count in (1, 2):
-        command = ["evaluate", "run", "--split", "test", "--output", "out.txt"]
+        command = ["evaluate", "run", "--split", "test", "--output", "out.tsv"]
         assert train.main(command) == 0
         assert f"test_runs              {count}" in capsys.readouterr().out
     lines = pathlib.Path("run/test_runs.jsonl").read_text("utf-8").splitlines()
@@ -114,8 +115,13 @@ def test_evaluate_notes_each_test_run(tiny_run, capsys):
     # The exported model gives the same text.
     configuration = configuration_of(Run("run").config)
     sources = load_splits(configuration)[1]["test"].sources
-    written = pathlib.Path("out.txt").read_text("utf-8").splitlines()
-    assert written == serving.load("run").translate(sources)
+    with open("out.tsv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["source"] for row in rows] == sources
+    answers = serving.load("run").explain(sources)
+    assert [row["translation"] for row in rows] == [a.text for a in answers]
+    for row, answer in zip(rows, answers):
+        assert abs(float(row["log_probability"]) - answer.score) < 1e-3
 
 
 def test_evaluate_on_validation_notes_nothing(tiny_run, capsys):

@@ -1,5 +1,6 @@
 """The scores of a fitted run on a split of its data."""
 
+import csv
 import time
 
 from training.evaluation import by_source_length
@@ -20,7 +21,8 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
         configuration: Its `FitConfiguration`.
         split: `"validation"` or `"test"`.
         data_dir: Folder where public data lie.
-        output: File for the translations, one a line; or None.
+        output: File for the translations (see `write_translations`); or
+            None.
 
     Returns:
         The scores; on the test split with `test_runs`.
@@ -36,17 +38,26 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     started = time.perf_counter()
     scores = evaluator.evaluate(as_papers=True)
     scores["seconds"] = time.perf_counter() - started
-    translations, _ = evaluator.translations
+    translations, log_probabilities = evaluator.translations
     if loaded.target_language:
         scores["by_source_length"] = by_source_length(
             pairs, translations, loaded.target_language
         )
     scores["sentences"] = len(pairs)
     if output:
-        text = "".join(f"{line}\n" for line in translations)
-        write_atomically(output, lambda path: path.write_text(text, "utf-8"))
+        rows = zip(pairs.sources, translations, log_probabilities)
+        write_atomically(output, lambda path: write_translations(path, rows))
     if split == "test":
         scores["test_runs"] = run.add_test_run(
             {"hardware": hardware(), **scores}
         )
     return scores
+
+
+def write_translations(path, rows):
+    """Write rows of source, translation and log-probability, by tabs."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(("source", "translation", "log_probability"))
+        for source, translation, score in rows:
+            writer.writerow((source, translation, f"{score:.6f}"))
