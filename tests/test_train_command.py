@@ -1,7 +1,7 @@
 """`train.py` from end to end, and what it says when it can't."""
 
-import gzip
 import csv
+import gzip
 import json
 import pathlib
 import shutil
