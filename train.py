@@ -71,8 +71,14 @@ def _show_samples(run, configuration, data_dir, count=3):
 def _print_scores(title, scores):
     print(f"\n{title}:")
     for name, value in scores.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else value
-        print(f"  {name:<22} {shown}")
+        for line in value if isinstance(value, list) else [value]:
+            print(f"  {name:<22} {_shown(line)}")
+
+
+def _shown(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    return f"{value:.4f}" if isinstance(value, float) else value
 
 
 def evaluate(argv):

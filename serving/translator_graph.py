@@ -33,8 +33,6 @@ class TranslatorGraph(tf.Module):
         super().__init__()
         self.model = model
         self.preprocessor = preprocessor
-        # Keras models are no tf.Module: their variables are tracked here.
-        self.weights = [variable.value for variable in model.variables]
 
     @tf.function(input_signature=[_TEXT])
     def serving_default(self, text):
