@@ -5,12 +5,16 @@ phrases that it generates itself.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import shlex
 import sys
-import tempfile
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(
+        "Attention Zoo needs Python 3.11, 3.12 or 3.13, as TensorFlow does; "
+        f"this is {sys.version_info[0]}.{sys.version_info[1]}."
+    )
 
 USAGE = """\
 usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
@@ -40,12 +44,12 @@ def fit(argv):
     finished = bool(run.metrics)
 
     from training.fit_translator import fit_translator
+    from training.progress import score_table
 
     command = shlex.join(["python", "train.py", *argv])
     metrics = fit_translator(configuration, run, arguments.data_dir, command)
-    _print_scores(
-        f"validation, epoch {metrics['best_epoch']}", metrics["validation"]
-    )
+    title = f"validation, epoch {metrics['best_epoch']}"
+    print(score_table(title, metrics["validation"]))
     _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
     if arguments.export and not finished:
@@ -68,23 +72,11 @@ def _show_samples(run, configuration, data_dir, count=3):
         print(f"\n{show(source, answer)}")
 
 
-def _print_scores(title, scores):
-    print(f"\n{title}:")
-    for name, value in scores.items():
-        for line in value if isinstance(value, list) else [value]:
-            print(f"  {name:<22} {_shown(line)}")
-
-
-def _shown(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
-    return f"{value:.4f}" if isinstance(value, float) else value
-
-
 def evaluate(argv):
     """Score the best model of a run on a split."""
     from training.configuration import configuration_of
     from training.evaluate import evaluate_run
+    from training.progress import score_table
     from training.run import Run
 
     parser = argparse.ArgumentParser(
@@ -107,7 +99,7 @@ def evaluate(argv):
         arguments.data_dir,
         arguments.output,
     )
-    _print_scores(f"{run.name}, {arguments.split}", scores)
+    print(score_table(f"{run.name}, {arguments.split}", scores))
 
 
 def predict(argv):
@@ -219,6 +211,8 @@ def main(argv=None):
     if command not in COMMANDS:
         print(f"train.py: no command {command!r}\n{USAGE}", file=sys.stderr)
         return 2
+    from training.quiet_import import import_tensorflow
+
     import_tensorflow()
     from datasets import DataError
     from training.configuration import ConfigurationError
@@ -229,28 +223,6 @@ def main(argv=None):
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def import_tensorflow():
-    """Import TensorFlow without its notes on processors and missing GPUs.
-
-    They are written before any setting is read, so only closing the error
-    stream keeps them away; if the import fails, they are shown.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stream = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            with contextlib.suppress(ImportError):
-                import tensorflow as tf
-                import tensorflow_text  # noqa: F401
-
-                tf.zeros(())  # looks for devices
-        finally:
-            os.dup2(stream, 2)
-            os.close(stream)
 
 
 def _with_underscores(argument):

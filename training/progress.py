@@ -50,3 +50,18 @@ class StopWhenNotFinite(keras.callbacks.Callback):
                 "`warmup_steps` or a smaller `gradient_clip_norm` may help; "
                 "the last whole epoch is kept in the run folder."
             )
+
+
+def score_table(title, scores):
+    """Scores as lines of text under a title."""
+    lines = [f"\n{title}:"]
+    for name, value in scores.items():
+        rows = value if isinstance(value, list) else [value]
+        lines += [f"  {name:<22} {_shown(row)}" for row in rows]
+    return "\n".join(lines)
+
+
+def _shown(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    return f"{value:.4f}" if isinstance(value, float) else value
