@@ -32,9 +32,16 @@ class QueryKeyAttention(keras.layers.Layer):
     Args:
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
+        kernel_initializer: Initializer of the learned matrices.
     """
 
-    def __init__(self, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not 0.0 <= dropout < 1.0:
             raise ValueError(
@@ -43,18 +50,21 @@ class QueryKeyAttention(keras.layers.Layer):
             )
         self.dropout = dropout
         self.seed = seed
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
         if dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def new_initializer(self):
-        """A copy of `kernel_initializer` that draws other numbers.
+    def add_kernel(self, shape, name):
+        """A learned matrix, with numbers of its own.
 
-        One Keras initializer gives two weights of one shape the same values.
+        One Keras initializer gives two weights of one shape the same values,
+        so each weight has a copy.
         """
-        return keras.initializers.get(
+        initializer = keras.initializers.get(
             keras.initializers.serialize(self.kernel_initializer)
         )
+        return self.add_weight(shape=shape, initializer=initializer, name=name)
 
     def project_key(self, key):
         """Prepare keys `(B, S, key_dim)` for `score`."""
@@ -167,7 +177,15 @@ class QueryKeyAttention(keras.layers.Layer):
 
     def get_config(self):
         config = super().get_config()
-        config.update({"dropout": self.dropout, "seed": self.seed})
+        config.update(
+            {
+                "dropout": self.dropout,
+                "seed": self.seed,
+                "kernel_initializer": keras.initializers.serialize(
+                    self.kernel_initializer
+                ),
+            }
+        )
         return config
 
 

@@ -50,27 +50,25 @@ class AdditiveAttention(QueryKeyAttention):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(dropout=dropout, seed=seed, **kwargs)
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
         self.units = units
         self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
-        self.query_kernel = self.add_weight(
-            shape=(query_shape[-1], self.units),
-            initializer=self.new_initializer(),
-            name="query_kernel",
+        self.query_kernel = self.add_kernel(
+            (query_shape[-1], self.units), name="query_kernel"
         )
-        self.key_kernel = self.add_weight(
-            shape=(key_shape[-1], self.units),
-            initializer=self.new_initializer(),
-            name="key_kernel",
+        self.key_kernel = self.add_kernel(
+            (key_shape[-1], self.units), name="key_kernel"
         )
-        self.score_kernel = self.add_weight(
-            shape=(self.units, 1),
-            initializer=self.new_initializer(),
-            name="score_kernel",
+        self.score_kernel = self.add_kernel(
+            (self.units, 1), name="score_kernel"
         )
         if self.use_bias:
             self.bias = self.add_weight(
@@ -94,9 +92,6 @@ class AdditiveAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "use_bias": self.use_bias,
-                "kernel_initializer": keras.initializers.serialize(
-                    self.kernel_initializer
-                ),
             }
         )
         return config

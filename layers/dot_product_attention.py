@@ -45,10 +45,14 @@ class DotProductAttention(QueryKeyAttention):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(dropout=dropout, seed=seed, **kwargs)
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
         self.units = units
         self.scale = scale
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -60,15 +64,11 @@ class DotProductAttention(QueryKeyAttention):
                     f"key.shape={tuple(key_shape)}"
                 )
             return
-        self.query_kernel = self.add_weight(
-            shape=(query_shape[-1], self.units),
-            initializer=self.new_initializer(),
-            name="query_kernel",
+        self.query_kernel = self.add_kernel(
+            (query_shape[-1], self.units), name="query_kernel"
         )
-        self.key_kernel = self.add_weight(
-            shape=(key_shape[-1], self.units),
-            initializer=self.new_initializer(),
-            name="key_kernel",
+        self.key_kernel = self.add_kernel(
+            (key_shape[-1], self.units), name="key_kernel"
         )
 
     def project_key(self, key):
@@ -90,9 +90,6 @@ class DotProductAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "scale": self.scale,
-                "kernel_initializer": keras.initializers.serialize(
-                    self.kernel_initializer
-                ),
             }
         )
         return config
