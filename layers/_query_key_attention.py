@@ -5,6 +5,7 @@ from keras import ops
 
 from layers import masks
 from layers import recording
+from layers.dropout import dropout
 
 
 def project_features(inputs, kernel):
@@ -141,9 +142,7 @@ class QueryKeyAttention(keras.layers.Layer):
         """Weighted sum of values: `(batch_size, query_length, value_dim)`."""
         weights = ops.cast(scores, self.compute_dtype)
         if training and self.dropout:
-            weights = keras.random.dropout(
-                weights, self.dropout, seed=self.seed_generator
-            )
+            weights = dropout(weights, self.dropout, self.seed_generator)
         # These layers have one head: BTS,BSD->BTD.
         return ops.matmul(ops.squeeze(weights, axis=1), value)
 

@@ -9,6 +9,7 @@ from keras import ops
 from layers import AdditiveAttention
 from layers import AttentionDecoder
 from layers import DotProductAttention
+from layers import Dropout
 from layers.masks import padding_mask
 from zoo._attention_model import AttentionModel
 from zoo._decoding import greedy_search
@@ -135,10 +136,10 @@ class BahdanauTranslator(AttentionModel):
             dtype=dtype,
             name="target_embedding",
         )
-        self.drop_embedding = keras.layers.Dropout(
+        self.drop_embedding = Dropout(
             self.embedding_dropout, dtype=dtype, name="drop_embedding"
         )
-        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype, name="drop")
+        self.drop = Dropout(self.dropout, dtype=dtype, name="drop")
         # Under XLA the layer of Keras is faster than one loop for both
         # directions, and on a GPU without it uses cuDNN.
         self.encoder = keras.layers.Bidirectional(
