@@ -4,7 +4,10 @@ import keras
 from keras import ops
 
 from layers import recording
+from layers._additive_gru import additive_gru
+from layers._query_key_attention import project_features
 from layers._recurrence import recur
+from layers.additive_attention import AdditiveAttention
 from layers.recurrent_cell import RecurrentCell
 
 
@@ -162,14 +165,13 @@ class AttentionDecoder(keras.layers.Layer):
 
     def call(self, inputs, value, initial_state, *, value_mask=None):
         memory = self.project(value, value_mask=value_mask)
-        with recording.pause_recording():
-            outputs = recur(
-                lambda inputs, states: self._step(inputs, states, memory),
-                self.prepare(inputs),
-                [*self.start(initial_state), *keras.tree.flatten(memory)],
-                self.units + self.context_dim,
-                self.dtype_policy,
-            )
+        if (
+            type(self.attention) is AdditiveAttention
+            and self.cell.cell == "gru"
+        ):
+            outputs = self._run_additive_gru(inputs, initial_state, memory)
+        else:
+            outputs = self._run(inputs, initial_state, memory)
         states, contexts = ops.split(outputs, [self.units], axis=-1)
         if self.attention is not None and recording.is_recording():
             previous = ops.concatenate(
@@ -177,6 +179,56 @@ class AttentionDecoder(keras.layers.Layer):
             )
             self.attention.attend(self.query(previous, inputs), memory)
         return states, contexts
+
+    def _run_additive_gru(self, inputs, initial_state, memory):
+        """As `_run`, for the decoder of the paper: faster to fit."""
+        attention = self.attention
+        steps = ops.transpose(inputs, (1, 0, 2))
+        gates = self.input_projection(steps)
+        state_kernel, input_kernel, *others = (
+            ops.cast(ops.convert_to_tensor(weight), gates.dtype)
+            for weight in (
+                attention.query_kernel[: self.units],
+                attention.query_kernel[self.units :],
+                self.cell.recurrent_kernel,
+                self.context_projection.kernel,
+                attention.score_kernel,
+                self.cell.recurrent_bias,
+            )
+        )
+        recurrent_kernel, *others = others
+        queries = ops.zeros(
+            (*ops.shape(gates)[:2], attention.units), gates.dtype
+        )
+        if self.input_in_query:
+            queries = project_features(
+                ops.cast(steps, gates.dtype), input_kernel
+            )
+        mask = memory.get("mask")
+        if mask is None:
+            mask = ops.ones(ops.shape(memory["value"])[:2], dtype="bool")
+        outputs = additive_gru(
+            gates,
+            queries,
+            memory["key"],
+            memory["value"],
+            ops.cast(mask, gates.dtype),
+            initial_state,
+            ops.concatenate([state_kernel, recurrent_kernel], axis=-1),
+            *others,
+        )
+        return ops.transpose(outputs, (1, 0, 2))
+
+    def _run(self, inputs, initial_state, memory):
+        """All steps: states and contexts side by side."""
+        with recording.pause_recording():
+            return recur(
+                lambda inputs, states: self._step(inputs, states, memory),
+                self.prepare(inputs),
+                [*self.start(initial_state), *keras.tree.flatten(memory)],
+                self.units + self.context_dim,
+                self.dtype_policy,
+            )
 
     def _step(self, inputs, states, memory):
         """One step of the loop, where the memory travels as further states

@@ -50,7 +50,7 @@ def given(attention):
 
 def made(cell, attention, input_in_query, dtype="float64", **options):
     """A decoder whose weights all matter."""
-    layer = ATTENTIONS[attention]
+    layer = {**ATTENTIONS, "subclass": Subclass}[attention]
     decoder = AttentionDecoder(
         7,
         attention=layer and layer(units=8, dtype=dtype, name="look"),
@@ -226,6 +226,49 @@ def test_gradients_equal_finite_differences(cell, attention, input_in_query):
             rtol=1e-5,
             atol=1e-13,
         )
+
+
+class Subclass(AdditiveAttention):
+    """Might score otherwise, so the decoder runs its general loop."""
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("input_in_query", [False, True])
+def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
+    ran = []
+    for name in ("_run", "_run_additive_gru"):
+        run = getattr(AttentionDecoder, name)
+        monkeypatch.setattr(
+            AttentionDecoder,
+            name,
+            lambda *args, name=name, run=run: ran.append(name) or run(*args),
+        )
+    on_states, on_contexts = DRAW(size=(2, 3, 7)), DRAW(size=(2, 3, 6))
+    found = []
+    for attention in ("additive", "subclass"):
+        decoder = made("gru", attention, input_in_query)
+
+        @tf.function(jit_compile=jit)
+        def train(inputs, value, initial, decoder=decoder):
+            weights = [w.value for w in decoder.trainable_variables]
+            with tf.GradientTape() as tape:
+                tape.watch([inputs, value, initial])
+                states, contexts = decoder(
+                    inputs, value, initial, value_mask=mask
+                )
+                loss = tf.reduce_sum(states * on_states)
+                loss += tf.reduce_sum(contexts * on_contexts)
+            return (
+                states,
+                contexts,
+                tape.gradient(loss, [*weights, inputs, value, initial]),
+            )
+
+        found.append(train(*map(tf.constant, (INPUTS, VALUE, INITIAL))))
+    assert ran == ["_run_additive_gru", "_run"]
+    for first, second in zip(*map(tf.nest.flatten, found)):
+        np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
