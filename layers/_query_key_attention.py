@@ -5,7 +5,8 @@ from keras import ops
 
 from layers import masks
 from layers import recording
-from layers.dropout import dropout
+from layers._random_bits import draw_seed
+from layers.dropout import drop
 
 
 def project_features(inputs, kernel):
@@ -142,7 +143,8 @@ class QueryKeyAttention(keras.layers.Layer):
         """Weighted sum of values: `(batch_size, query_length, value_dim)`."""
         weights = ops.cast(scores, self.compute_dtype)
         if training and self.dropout:
-            weights = dropout(weights, self.dropout, self.seed_generator)
+            seed = draw_seed(self.seed_generator)
+            weights = drop(weights, self.dropout, seed)
         # These layers have one head: BTS,BSD->BTD.
         return ops.matmul(ops.squeeze(weights, axis=1), value)
 

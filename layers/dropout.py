@@ -1,29 +1,19 @@
-"""Dropout whose random numbers are as cheap compiled as not."""
+"""Dropout whose random numbers are cheap where XLA compiles for a CPU."""
 
 import keras
 from keras import ops
 
-
-def _uniform(shape, seed_generator):
-    """Numbers from [0, 1), float32."""
-    if keras.config.backend() != "tensorflow":
-        return keras.random.uniform(shape, seed=seed_generator)
-    # Left to choose, TensorFlow derives a key from the seed inside the graph,
-    # and XLA on a CPU derives it again for each number: 100 times the cost.
-    # With the generator named, the key is derived once.
-    import tensorflow as tf
-
-    seed = tf.cast(seed_generator.next(), "int32")
-    return tf.random.stateless_uniform(shape, seed, alg="philox")
+from layers._random_bits import draw_seed
+from layers._random_bits import random_fractions
 
 
-def dropout(inputs, rate, seed_generator, noise_shape=None):
+def drop(inputs, rate, seed, noise_shape=None):
     """Set a fraction of the inputs to 0 and scale up the rest.
 
     Args:
         inputs: Tensor of any shape.
         rate: Fraction to drop, in [0, 1).
-        seed_generator: `keras.random.SeedGenerator`.
+        seed: What `draw_seed` gave.
         noise_shape: Shape of the mask, where an axis of 1 drops as a whole;
             None or an axis of None is that of the inputs.
 
@@ -36,7 +26,7 @@ def dropout(inputs, rate, seed_generator, noise_shape=None):
             size if wanted is None else wanted
             for wanted, size in zip(noise_shape, shape)
         ]
-    kept = _uniform(shape, seed_generator) >= rate
+    kept = random_fractions(shape, seed) >= rate
     return ops.where(kept, inputs / (1.0 - rate), ops.zeros_like(inputs))
 
 
@@ -55,4 +45,5 @@ class Dropout(keras.layers.Dropout):
             return inputs
         if self.rate == 1.0:
             return ops.zeros_like(inputs)
-        return dropout(inputs, self.rate, self.seed_generator, self.noise_shape)
+        seed = draw_seed(self.seed_generator)
+        return drop(inputs, self.rate, seed, self.noise_shape)

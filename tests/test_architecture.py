@@ -33,8 +33,6 @@ ALLOWED = {
 }
 # And of others, besides the standard library; None is anything.
 ALLOWED_OTHERS = {"layers": {"keras"}, "zoo": {"keras"}}
-# Inside a function, for the backend that it is about.
-ALLOWED_INSIDE = {"layers/dropout.py": {"tensorflow"}}
 
 
 def imported(path):
@@ -85,12 +83,7 @@ def test_packages_import_only_what_lies_below(package):
 def test_layers_and_models_need_keras_only(package):
     free = {*sys.stdlib_module_names, *PACKAGES}
     for path in files_of(package):
-        inside = ALLOWED_INSIDE.get(path.relative_to(ROOT).as_posix(), set())
-        allowed = ALLOWED_OTHERS[package] | inside
-        assert imported(path) - free <= allowed, path
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                assert not any(name in ast.unparse(node) for name in inside)
+        assert imported(path) - free <= ALLOWED_OTHERS[package], path
 
 
 def test_nothing_imports_the_command():

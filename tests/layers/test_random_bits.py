@@ -1,0 +1,80 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from layers._random_bits import draw_seed
+from layers._random_bits import fold_in
+from layers._random_bits import MULTIPLIERS
+from layers._random_bits import random_fractions
+from layers._random_bits import STRIDE
+
+
+def numpy_mix(bits):
+    bits = bits % 2**32
+    bits = ((bits ^ (bits >> 16)) * MULTIPLIERS[0]) % 2**32
+    bits = ((bits ^ (bits >> 15)) * MULTIPLIERS[1]) % 2**32
+    return bits ^ (bits >> 16)
+
+
+def fractions(shape, seed):
+    words = tf.constant(seed, dtype="uint32")
+    return np.asarray(random_fractions(shape, words))
+
+
+def test_equals_python_integers():
+    # Python's integers do not overflow.
+    seed = (2**32 - 5, 123456789)
+    expected = [
+        (numpy_mix(numpy_mix(place * STRIDE + seed[0]) + seed[1]) >> 8) / 2**24
+        for place in range(2 * 3 * 5)
+    ]
+    np.testing.assert_array_equal(fractions((2, 3, 5), seed).ravel(), expected)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_compiled_and_of_unknown_shape(jit):
+    @tf.function(
+        jit_compile=jit,
+        input_signature=[tf.TensorSpec((None, None), "float32")],
+    )
+    def draw(x):
+        shape = keras.ops.shape(x)
+        return random_fractions(shape, tf.constant([3, 4], dtype="uint32"))
+
+    found = draw(np.zeros((7, 11), "float32"))
+    np.testing.assert_array_equal(found, fractions((7, 11), (3, 4)))
+
+
+def test_uniform_and_independent():
+    count = 2**16
+    generator = keras.random.SeedGenerator(0)
+    draws = np.stack(
+        [
+            np.asarray(random_fractions((count,), draw_seed(generator)))
+            for _ in range(32)
+        ]
+    )
+    assert draws.min() >= 0 and draws.max() < 1
+    # Chi-squared of 256 bins: mean 255, deviation 22.6.
+    for draw in draws:
+        bins = np.bincount((draw * 256).astype(int), minlength=256)
+        assert np.sum((bins - 256) ** 2 / 256) < 255 + 5 * 22.6
+    # Correlations of 65,536 pairs have the deviation 1/256.
+    between = np.corrcoef(draws) - np.eye(32)
+    assert np.abs(between).max() < 5 / 256
+    for draw in draws[:8]:
+        for lag in (1, 2, 3, 16, 64, 128, 512, 1024):
+            assert abs(np.corrcoef(draw[:-lag], draw[lag:])[0, 1]) < 5 / 256
+
+
+def test_blocks_have_numbers_of_their_own():
+    seed = tf.constant([1, 2], dtype="uint32")
+    folded = [np.asarray(fold_in(seed, number)) for number in range(1000)]
+    assert len(np.unique(folded, axis=0)) == 1000
+    blocks = np.stack([fractions((64,), each) for each in folded])
+    # Neither block to block nor, at one place, from block to block.
+    between = np.corrcoef(blocks[:100]) - np.eye(100)
+    assert np.abs(between).max() < 5.5 / np.sqrt(64)
+    places = np.corrcoef(blocks.T) - np.eye(64)
+    assert np.abs(places).max() < 5.5 / np.sqrt(1000)
