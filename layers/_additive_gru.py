@@ -12,6 +12,7 @@ D of the values.
 
 from keras import ops
 
+from layers._recurrence import stacking_loop
 from layers.masks import masked_softmax
 
 
@@ -21,9 +22,7 @@ def _flat(tensor):
 
 
 def _loop(step, carry, inputs, widths, reverse=False):
-    """`keras.ops.scan` that stacks outputs unlike its carry.
-
-    On TensorFlow that of Keras cannot. This one has no gradient there.
+    """Run over the steps of time.
 
     Args:
         step: `step(carry, inputs of one step) -> (carry, outputs)`.
@@ -35,30 +34,15 @@ def _loop(step, carry, inputs, widths, reverse=False):
     Returns:
         The last carry, and the tuple of outputs `(T, B, width)`.
     """
-    length, batch_size = ops.shape(inputs[0])[:2]
-    outputs = tuple(
-        ops.zeros((length, batch_size, width), dtype=inputs[0].dtype)
-        for width in widths
-    )
-
-    def body(count, carry, outputs):
-        index = length - 1 - count if reverse else count
-        carry, new = step(
+    sizes, dtype = ops.shape(inputs[0])[:2], inputs[0].dtype
+    return stacking_loop(
+        lambda index, carry: step(
             carry, tuple(ops.take(tensor, index, axis=0) for tensor in inputs)
-        )
-        at = ops.reshape(index, (1, 1))
-        outputs = tuple(
-            ops.scatter_update(tensor, at, ops.cast(row, tensor.dtype)[None])
-            for tensor, row in zip(outputs, new)
-        )
-        return count + 1, carry, outputs
-
-    _, carry, outputs = ops.while_loop(
-        lambda count, *_: count < length,
-        body,
-        (ops.convert_to_tensor(0, dtype="int32"), carry, outputs),
+        ),
+        carry,
+        tuple(ops.zeros((*sizes, width), dtype=dtype) for width in widths),
+        reverse=reverse,
     )
-    return carry, outputs
 
 
 def _score_features(query, key):

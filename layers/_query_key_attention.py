@@ -5,6 +5,10 @@ from keras import ops
 
 from layers import masks
 from layers import recording
+from layers._attention_path import attend
+from layers._cache import append_to
+from layers._cache import make_cache
+from layers._cache import memory_length
 from layers._random_bits import draw_seed
 from layers.dropout import drop
 
@@ -35,6 +39,8 @@ class QueryKeyAttention(keras.layers.Layer):
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
         kernel_initializer: Initializer of the learned matrices.
+        window_size: Farthest distance between the positions of a query and a
+            key that it sees; None is any.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class QueryKeyAttention(keras.layers.Layer):
         dropout=0.0,
         seed=None,
         kernel_initializer="glorot_uniform",
+        window_size=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -50,7 +57,13 @@ class QueryKeyAttention(keras.layers.Layer):
                 "`dropout` must be in the range [0, 1). "
                 f"Received: dropout={dropout}"
             )
+        if window_size is not None and window_size < 0:
+            raise ValueError(
+                "`window_size` must be at least 0, or None. "
+                f"Received: window_size={window_size}"
+            )
         self.dropout = dropout
+        self.window_size = window_size
         self.seed = seed
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
@@ -78,7 +91,9 @@ class QueryKeyAttention(keras.layers.Layer):
             f"{type(self).__name__} must define `score(query, key)`."
         )
 
-    def project(self, value, key=None, *, value_mask=None, key_mask=None):
+    def project(
+        self, value, key=None, *, value_mask=None, key_mask=None, capacity=None
+    ):
         """Do all the work on keys and values, once.
 
         Args:
@@ -86,22 +101,50 @@ class QueryKeyAttention(keras.layers.Layer):
             key: `(batch_size, key_length, key_dim)`; `value` by default.
             value_mask: Boolean `(batch_size, key_length)`.
             key_mask: Boolean `(batch_size, key_length)`.
+            capacity: Most keys that `append` may bring this memory to; then
+                its tensors keep one shape, as loops in a graph need. None
+                makes it as long as its keys.
 
         Returns:
-            The memory for `attend`: a dictionary of tensors `key`, `value`
-            and, if there is a mask, `mask` `(batch_size, key_length)`.
+            The memory for `attend`: a dictionary of tensors.
         """
-        memory = {
-            "key": self.project_key(value if key is None else key),
-            "value": value,
-        }
-        value_mask = masks.check_mask(value_mask, "value_mask")
-        key_mask = masks.check_mask(key_mask, "key_mask")
-        if value_mask is not None and key_mask is not None:
-            memory["mask"] = ops.logical_and(value_mask, key_mask)
-        elif value_mask is not None or key_mask is not None:
-            memory["mask"] = key_mask if value_mask is None else value_mask
-        return memory
+        given = masks.collect_masks(value_mask=value_mask, key_mask=key_mask)
+        memory = self.project_pair(value if key is None else key, value)
+        if given.key_mask is not None:
+            memory["mask"] = given.key_mask
+        return memory if capacity is None else make_cache(memory, capacity)
+
+    def project_pair(self, key, value, first_position=0):
+        """What a memory keeps of keys and values.
+
+        Args:
+            key: `(batch_size, key_length, key_dim)`.
+            value: `(batch_size, key_length, value_dim)`.
+            first_position: Position of the first key.
+        """
+        return {"key": self.project_key(key), "value": value}
+
+    def append(self, memory, value, key=None, *, value_mask=None):
+        """A memory with more keys and values behind its own.
+
+        Args:
+            memory: What `project` or `append` returned.
+            value: `(batch_size, new_length, value_dim)`.
+            key: `(batch_size, new_length, key_dim)`; `value` by default.
+            value_mask: Boolean `(batch_size, new_length)`.
+
+        Returns:
+            A new memory; the one given is as it was.
+
+        Raises:
+            ValueError: If more keys come than the memory has room for, where
+                their number can be known (not inside a graph).
+        """
+        new = self.project_pair(
+            value if key is None else key, value, memory_length(memory)
+        )
+        mask = masks.check_mask(value_mask, "value_mask", rank=2)
+        return append_to(memory, new, mask)
 
     def attend(
         self,
@@ -126,27 +169,71 @@ class QueryKeyAttention(keras.layers.Layer):
         Returns:
             As `call`.
         """
-        mask = masks.combine_masks(
-            ops.shape(query)[1],
-            ops.shape(memory["value"])[1],
+        given = masks.collect_masks(
             query_mask=query_mask,
             value_mask=memory.get("mask"),
             attention_mask=attention_mask,
             use_causal_mask=use_causal_mask,
+            window_size=self.window_size,
+            length=memory.get("length"),
         )
-        scores = masks.masked_softmax(self.score(query, memory["key"]), mask)
-        context = self.combine(scores, memory["value"], training=training)
-        recording.record(self, scores)
-        return (context, scores) if return_attention_scores else context
-
-    def combine(self, scores, value, training=None):
-        """Weighted sum of values: `(batch_size, query_length, value_dim)`."""
-        weights = ops.cast(scores, self.compute_dtype)
+        asked = return_attention_scores or recording.is_recording()
+        seed = None
         if training and self.dropout:
             seed = draw_seed(self.seed_generator)
+        context, scores = self.look(query, memory, given, seed, asked)
+        if asked:
+            recording.record(self, scores)
+        return (context, scores) if return_attention_scores else context
+
+    def look(self, query, memory, given, seed=None, asked=True):
+        """Context and scores, the heart of `attend`.
+
+        Args:
+            query: `(batch_size, query_length, query_dim)`.
+            memory: What `project` returned.
+            given: `masks.Masks`.
+            seed: Seed of the dropout of this call; None drops nothing.
+            asked: Whether the scores are wanted.
+
+        Returns:
+            The context, and the scores or, if not asked for, anything.
+        """
+        value = memory["value"]
+        lengths = ops.shape(query)[1], ops.shape(value)[1]
+        scores = self.weigh(query, memory["key"], given.whole(*lengths), given)
+        weights = ops.cast(scores, self.compute_dtype)
+        if seed is not None:
             weights = drop(weights, self.dropout, seed)
         # These layers have one head: BTS,BSD->BTD.
-        return ops.matmul(ops.squeeze(weights, axis=1), value)
+        return ops.matmul(ops.squeeze(weights, axis=1), value), scores
+
+    def look_by(self, score, query, memory, given, seed, asked, weights=()):
+        """`look` with one of the scores that know blocks."""
+        context, scores = attend(
+            score,
+            query[:, None],
+            memory["key"][:, None],
+            memory["value"][:, None],
+            weights,
+            given,
+            rate=self.dropout,
+            seed=seed,
+            blockwise=self.blockwise,
+            asked=asked,
+        )
+        return ops.squeeze(context, axis=1), scores
+
+    def weigh(self, query, key, mask, given):
+        """Scores `(B, N, T, S)` after mask and softmax.
+
+        Args:
+            query: `(batch_size, query_length, query_dim)`.
+            key: What `project_key` returned.
+            mask: All masks as one, or None.
+            given: `masks.Masks`, for positions.
+        """
+        return masks.masked_softmax(self.score(query, key), mask)
 
     def call(
         self,

@@ -1,6 +1,6 @@
 """Random bits from a counter: each number depends on its place and a seed.
 
-So a block of a large tensor can be drawn alone, in any order, and again in a
+So a part of a large tensor can be drawn alone, in any order, and again in a
 backward pass. The random numbers of `keras.random` are not used, because
 TensorFlow derives their key inside the graph, and XLA on a CPU then derives
 it anew for each number, at 100 times the cost.
@@ -56,25 +56,32 @@ def draw_seed(seed_generator):
     return ops.cast(words, _dtype())
 
 
-def fold_in(seed, number):
-    """A seed for block `number`, a scalar integer, of what `seed` draws."""
-    return _mix(seed + _mix(ops.cast(number, _dtype()) + _constant(STRIDE)))
-
-
-def random_fractions(shape, seed):
+def random_fractions(shape, seed, first=(0, 0), row_length=None):
     """Numbers from [0, 1) in steps of 2^-24, float32.
+
+    The last axis of a tensor is its columns and all others its rows, and a
+    number depends on the seed and on row * row_length + column alone. So a
+    part of a large tensor can be drawn by itself.
 
     Args:
         shape: Sizes, integers or scalar tensors; at most 2^32 numbers.
-        seed: What `draw_seed` or `fold_in` gave.
+        seed: What `draw_seed` gave.
+        first: Row and column of the first number, scalars.
+        row_length: Columns of the large tensor; those of `shape` by default.
     """
-    place = ops.zeros(shape, dtype=_dtype())
-    stride = 1
-    for axis in reversed(range(len(shape))):
-        index = ops.cast(ops.arange(shape[axis], dtype="int32"), _dtype())
-        index = index * ops.cast(stride, _dtype())
-        place = place + ops.reshape(index, (-1, *[1] * (len(shape) - 1 - axis)))
+    row_length = shape[-1] if row_length is None else row_length
+    place = _index(shape[-1]) + ops.cast(first[1], _dtype())
+    stride = row_length
+    for axis in reversed(range(len(shape) - 1)):
+        index = _index(shape[axis]) * ops.cast(stride, _dtype())
+        shift = (-1, *[1] * (len(shape) - 1 - axis))
+        place = place + ops.reshape(index, shift)
         stride = stride * shape[axis]
-    bits = _mix(place * _constant(STRIDE) + seed[0])
+    offset = ops.cast(first[0], _dtype()) * ops.cast(row_length, _dtype())
+    bits = _mix((place + offset) * _constant(STRIDE) + seed[0])
     bits = _shift_right(_mix(bits + seed[1]), 8)
     return ops.cast(bits, "float32") * 2.0**-24
+
+
+def _index(count):
+    return ops.cast(ops.arange(count, dtype="int32"), _dtype())

@@ -1,6 +1,7 @@
-"""One loop over time, for cells of our own."""
+"""Loops over time and over blocks."""
 
 import keras
+from keras import ops
 
 
 class _Step:
@@ -39,3 +40,50 @@ def recur(function, inputs, states, output_size, dtype_policy):
         dtype=dtype_policy,
     )
     return loop(inputs, initial_state=states)
+
+
+def stacking_loop(step, carry, outputs, reverse=False):
+    """`keras.ops.scan`, whose outputs need not be like its carry.
+
+    That of Keras needs it on TensorFlow. This loop has no gradient there: it
+    is for functions that bring their own.
+
+    Args:
+        step: `step(index, carry) -> (carry, outputs of this index)`.
+        carry: A nest of tensors.
+        outputs: Tuple of zeros `(length, ...)`, where the outputs go.
+        reverse: Whether to begin with the last index.
+
+    Returns:
+        The last carry, and the outputs.
+    """
+    length = ops.shape(outputs[0])[0]
+
+    def body(count, carry, outputs):
+        index = length - 1 - count if reverse else count
+        carry, new = step(index, carry)
+        count = _after(new[0], count)
+        at = ops.reshape(index, (1, 1))
+        outputs = tuple(
+            ops.scatter_update(stack, at, ops.cast(rows, stack.dtype)[None])
+            for stack, rows in zip(outputs, new)
+        )
+        return count + 1, carry, outputs
+
+    _, carry, outputs = ops.while_loop(
+        lambda count, *_: count < length,
+        body,
+        (ops.convert_to_tensor(0, dtype="int32"), carry, outputs),
+    )
+    return carry, outputs
+
+
+def _after(tensor, count):
+    """`count`, but known only once `tensor` is.
+
+    TensorFlow runs up to ten rounds of a loop at once where it can, which
+    here would only cost ten times the memory.
+    """
+    first = ops.reshape(tensor, (-1,))[0]
+    zero = ops.minimum(ops.cast(first > 0, "int32"), 0)
+    return count + zero

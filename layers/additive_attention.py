@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from layers._attention_path import Additive
 from layers._query_key_attention import CALL_ARGUMENTS
 from layers._query_key_attention import project_features
 from layers._query_key_attention import QueryKeyAttention
@@ -24,6 +25,9 @@ class AdditiveAttention(QueryKeyAttention):
         units: Width of the space in which query and key are compared, the
             paper's n'.
         use_bias: Whether to add a bias inside the tanh.
+        blockwise: Whether to compute the scores in blocks and, for the
+            gradient, again, in memory that grows with the length and not
+            with its square; None does so where it pays.
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
         kernel_initializer: Initializer of W_q, W_k and v.
@@ -45,6 +49,7 @@ class AdditiveAttention(QueryKeyAttention):
         self,
         units,
         use_bias=False,
+        blockwise=None,
         dropout=0.0,
         seed=None,
         kernel_initializer="glorot_uniform",
@@ -58,6 +63,7 @@ class AdditiveAttention(QueryKeyAttention):
         )
         self.units = units
         self.use_bias = use_bias
+        self.blockwise = blockwise
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -79,12 +85,17 @@ class AdditiveAttention(QueryKeyAttention):
         projected = project_features(key, self.key_kernel)
         return projected + self.bias if self.use_bias else projected
 
-    def score(self, query, key):
+    def look(self, query, memory, given, seed=None, asked=True):
         query = project_features(query, self.query_kernel)
-        # (B, T, 1, units) + (B, 1, S, units)
-        hidden = ops.tanh(query[:, :, None, :] + key[:, None, :, :])
-        logits = project_features(hidden, self.score_kernel)
-        return ops.squeeze(logits, axis=-1)[:, None, :, :]
+        return self.look_by(
+            Additive(),
+            query,
+            memory,
+            given,
+            seed,
+            asked,
+            weights=(ops.cast(self.score_kernel, query.dtype),),
+        )
 
     def get_config(self):
         config = super().get_config()
@@ -92,6 +103,7 @@ class AdditiveAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "use_bias": self.use_bias,
+                "blockwise": self.blockwise,
             }
         )
         return config

@@ -1,8 +1,8 @@
 """Scaled dot-product attention."""
 
 import keras
-from keras import ops
 
+from layers._attention_path import DotProduct
 from layers._query_key_attention import CALL_ARGUMENTS
 from layers._query_key_attention import project_features
 from layers._query_key_attention import QueryKeyAttention
@@ -22,6 +22,11 @@ class DotProductAttention(QueryKeyAttention):
         units: Width of the learned projections of query and key; None for
             none.
         scale: Whether to divide the score by the square root of the width.
+        window_size: Farthest distance between the positions of a query and a
+            key that it sees (sliding window); None is any.
+        blockwise: Whether to compute the scores in blocks and, for the
+            gradient, again, in memory that grows with the length and not
+            with its square; None does so where it pays.
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
         kernel_initializer: Initializer of W_q and W_k.
@@ -40,6 +45,8 @@ class DotProductAttention(QueryKeyAttention):
         self,
         units=None,
         scale=True,
+        window_size=None,
+        blockwise=None,
         dropout=0.0,
         seed=None,
         kernel_initializer="glorot_uniform",
@@ -49,9 +56,11 @@ class DotProductAttention(QueryKeyAttention):
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
+            window_size=window_size,
             **kwargs,
         )
         self.units = units
+        self.blockwise = blockwise
         self.scale = scale
 
     def build(self, query_shape, value_shape, key_shape=None):
@@ -76,13 +85,13 @@ class DotProductAttention(QueryKeyAttention):
             return key
         return project_features(key, self.key_kernel)
 
-    def score(self, query, key):
+    def look(self, query, memory, given, seed=None, asked=True):
         if self.units is not None:
             query = project_features(query, self.query_kernel)
         if self.scale:
             # Scaling the query costs T x d products, the scores T x S.
-            query = query * key.shape[-1] ** -0.5
-        return ops.matmul(query, ops.swapaxes(key, 1, 2))[:, None, :, :]
+            query = query * query.shape[-1] ** -0.5
+        return self.look_by(DotProduct(), query, memory, given, seed, asked)
 
     def get_config(self):
         config = super().get_config()
@@ -90,6 +99,8 @@ class DotProductAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "scale": self.scale,
+                "window_size": self.window_size,
+                "blockwise": self.blockwise,
             }
         )
         return config

@@ -15,7 +15,7 @@ HEAD_PAIRS = np.arange(210).reshape(2, 3, 5, 7) % 6 > 0
 
 
 def combine(**given):
-    mask = masks.combine_masks(5, 7, **given)
+    mask = masks.collect_masks(**given).whole(5, 7)
     return np.broadcast_to(np.asarray(mask), (2, 3, 5, 7))
 
 
@@ -69,7 +69,7 @@ def test_four_axes():
 @pytest.mark.parametrize("shape", [(7,), (2, 3, 1, 5, 7)])
 def test_another_rank_is_refused(shape):
     with pytest.raises(ValueError, match=r"\(B, N, T, S\)\. Received.*shape="):
-        masks.combine_masks(5, 7, attention_mask=np.ones(shape, bool))
+        masks.collect_masks(attention_mask=np.ones(shape, bool))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "uint8"])
@@ -86,7 +86,7 @@ def test_a_mask_that_is_not_boolean_is_refused(name, mask, dtype):
     message = rf"`{name}` must be boolean.*{name}\.dtype={dtype}"
     for given in (mask.astype(dtype), tf.cast(mask, dtype)):
         with pytest.raises(ValueError, match=message):
-            masks.combine_masks(5, 7, **{name: given})
+            masks.collect_masks(**{name: given})
         with pytest.raises(ValueError, match=message):
             masks.check_mask(given, name)
 
@@ -101,7 +101,7 @@ def test_lists_are_masks_too():
 
 
 def test_no_mask():
-    assert masks.combine_masks(5, 7) is None
+    assert masks.collect_masks().whole(5, 7) is None
 
 
 def test_each_mask_alone():

@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from layers._random_bits import draw_seed
-from layers._random_bits import fold_in
 from layers._random_bits import MULTIPLIERS
 from layers._random_bits import random_fractions
 from layers._random_bits import STRIDE
@@ -68,13 +67,21 @@ def test_uniform_and_independent():
             assert abs(np.corrcoef(draw[:-lag], draw[lag:])[0, 1]) < 5 / 256
 
 
-def test_blocks_have_numbers_of_their_own():
+def test_a_part_is_drawn_as_in_the_whole():
     seed = tf.constant([1, 2], dtype="uint32")
-    folded = [np.asarray(fold_in(seed, number)) for number in range(1000)]
-    assert len(np.unique(folded, axis=0)) == 1000
-    blocks = np.stack([fractions((64,), each) for each in folded])
-    # Neither block to block nor, at one place, from block to block.
-    between = np.corrcoef(blocks[:100]) - np.eye(100)
-    assert np.abs(between).max() < 5.5 / np.sqrt(64)
-    places = np.corrcoef(blocks.T) - np.eye(64)
+    whole = np.asarray(random_fractions((2, 3, 5, 7), seed)).reshape(30, 7)
+    # Rows 11 to 14, columns 2 to 5.
+    part = random_fractions((4, 4), seed, first=(11, 2), row_length=7)
+    np.testing.assert_array_equal(part, whole[11:15, 2:6])
+
+
+def test_places_are_independent_from_seed_to_seed():
+    generator = keras.random.SeedGenerator(1)
+    draws = np.stack(
+        [
+            np.asarray(random_fractions((64,), draw_seed(generator)))
+            for _ in range(1000)
+        ]
+    )
+    places = np.corrcoef(draws.T) - np.eye(64)
     assert np.abs(places).max() < 5.5 / np.sqrt(1000)

@@ -1,0 +1,229 @@
+"""Which way attention is computed, and both ways.
+
+Axes: B batch, N heads, K heads of keys and values (N is a multiple of K),
+T queries, S keys, H features of a query and a key, D of a value.
+"""
+
+from keras import ops
+
+from layers._blockwise import attend_in_blocks
+from layers._blockwise import Dropout
+from layers.dropout import drop
+from layers.masks import masked_softmax
+
+# From here on blocks are as fast as all scores at once, or faster, measured
+# forward and backward on two cores: scores of one head, times the width of
+# what a score needs.
+WORTH_BLOCKS = {"dot": 2**20, "additive": 2**22}
+FEW_QUERIES = 32
+# Numbers of a block that stay in the cache of a core.
+BLOCK_SIZE = 2**20
+# A causal mask or a window lets parts of the queries see parts of the keys.
+NUM_PARTS = 8
+
+
+def attend(
+    score,
+    query,
+    key,
+    value,
+    weights,
+    given,
+    *,
+    rate=0.0,
+    seed=None,
+    blockwise=None,
+    asked=True,
+):
+    """Context and scores of a query-key attention.
+
+    The path depends on lengths and `blockwise` alone, never on `asked`, so
+    asking for scores cannot change the context.
+
+    Args:
+        score: As `attend_in_blocks` needs, with `all_logits(query, key,
+            *weights)` -> `(B, N, T, S)`, `kind` and `width(query)`.
+        query: `(B, N, T, H)`.
+        key: `(B, K, S, H)`.
+        value: `(B, K, S, D)`.
+        weights: Tuple of the tensors that `score` needs.
+        given: `masks.Masks`.
+        rate, seed: Dropout of the weights; a seed of None drops nothing.
+        blockwise: Whether to compute the scores in blocks; None decides by
+            the lengths.
+        asked: Whether the scores are wanted.
+
+    Returns:
+        The context `(B, N, T, D)`, and the scores `(B, N, T, S)` or, if not
+        asked for, anything.
+    """
+    lengths = ops.shape(query)[2], ops.shape(key)[2]
+
+    def score_all():
+        logits = score.all_logits(query, key, *weights)
+        return masked_softmax(logits, given.whole(*lengths))
+
+    def combine(scores):
+        scores = ops.cast(scores, value.dtype)
+        if seed is not None:
+            scores = drop(scores, rate, seed)
+        return _per_group(ops.matmul, scores, value)
+
+    def in_blocks():
+        return _attend_in_parts(
+            score, query, key, value, weights, given, rate, seed
+        )
+
+    if blockwise is None and isinstance(lengths[0], int):
+        # A few queries need no more than the keys do.
+        blockwise = False if lengths[0] < FEW_QUERIES else None
+    if blockwise is None:
+        size = lengths[0] * lengths[1] * score.width(query)
+        blockwise = size >= WORTH_BLOCKS[score.kind]
+    if blockwise is True:
+        return in_blocks(), score_all() if asked else None
+    if blockwise is False:
+        scores = score_all()
+        return combine(scores), scores
+    # The lengths are known in the graph only.
+    context = ops.cond(blockwise, in_blocks, lambda: combine(score_all()))
+    return context, score_all() if asked else None
+
+
+def _attend_in_parts(score, query, key, value, weights, given, rate, seed):
+    query_length, key_length = ops.shape(query)[2], ops.shape(key)[2]
+    known = isinstance(query_length, int) and isinstance(key_length, int)
+    contexts = []
+    for queries, keys in _parts(query_length, key_length, given, known):
+        dropout = None
+        if seed is not None:
+            dropout = Dropout(
+                rate,
+                seed,
+                (query_length, key_length),
+                first_query=queries.start,
+                first_key=keys.start,
+            )
+        block_length = 64
+        if known:
+            width = (keys.stop - keys.start) * score.width(query)
+            longest = queries.stop - queries.start
+            block_length = max(1, min(longest, BLOCK_SIZE // width))
+        contexts.append(
+            attend_in_blocks(
+                score,
+                query[:, :, queries],
+                key[:, :, keys],
+                value[:, :, keys],
+                weights,
+                given.part(queries, keys, query_length, key_length),
+                block_length,
+                dropout,
+            )
+        )
+    if len(contexts) == 1:
+        return contexts[0]
+    return ops.concatenate(contexts, axis=2)
+
+
+def _parts(query_length, key_length, given, known):
+    """Slices of the queries, and of all keys that they may see."""
+    whole = slice(0, query_length), slice(0, key_length)
+    ordered = given.use_causal_mask or given.window_size is not None
+    if not (known and ordered and given.length is None):
+        return [whole]
+    offset = given.first_position(query_length, key_length)
+    if not isinstance(offset, int):
+        return [whole]
+    size = -(-query_length // NUM_PARTS)
+    parts = []
+    for start in range(0, query_length, size):
+        stop = min(start + size, query_length)
+        first, last = 0, key_length
+        if given.use_causal_mask:
+            last = offset + stop
+        if given.window_size is not None:
+            first = offset + start - given.window_size
+            last = min(last, offset + stop + given.window_size)
+        # One key at least, which the mask will hide if need be.
+        first = min(max(first, 0), key_length - 1)
+        last = min(max(last, first + 1), key_length)
+        parts.append((slice(start, stop), slice(first, last)))
+    return parts
+
+
+def _per_group(function, left, right):
+    """`function` of `(B, N, T, F)` and `(B, K, F, G)`: `(B, N, T, G)`.
+
+    Heads that share keys and values stand below one another, so nothing is
+    repeated.
+    """
+    batch_size, num_heads, length, width = ops.shape(left)
+    num_groups = right.shape[1]
+    if num_groups == num_heads:
+        return function(left, right)
+    rows = num_heads // num_groups * length
+    left = ops.reshape(left, (batch_size, num_groups, rows, width))
+    outputs = function(left, right)
+    return ops.reshape(
+        outputs, (batch_size, num_heads, length, outputs.shape[-1])
+    )
+
+
+class DotProduct:
+    """q . k, of queries that are scaled already."""
+
+    kind = "dot"
+
+    def width(self, query):
+        return 1
+
+    def all_logits(self, query, key):
+        return _per_group(ops.matmul, query, ops.swapaxes(key, 2, 3))
+
+    def logits(self, query, key):
+        return ops.einsum("th,sh->ts", query, key), ()
+
+    def gradient(self, at_logits, kept, query, key):
+        at_query = ops.matmul(at_logits, key)
+        return at_query, ops.einsum("ts,th->sh", at_logits, query), ()
+
+
+class Additive:
+    """v . tanh(q + k), of projected queries and keys; the weight is v."""
+
+    kind = "additive"
+
+    def width(self, query):
+        return query.shape[-1]
+
+    def all_logits(self, query, key, kernel):
+        def logits(query, key):
+            # (B, K, N / K * T, 1, A) + (B, K, 1, S, A)
+            features = ops.tanh(query[:, :, :, None, :] + key[:, :, None, :, :])
+            return self._logits(features, kernel)
+
+        return _per_group(logits, query, key)
+
+    def _logits(self, features, kernel):
+        shape = ops.shape(features)
+        flat = ops.reshape(features, (-1, features.shape[-1]))
+        return ops.reshape(ops.matmul(flat, kernel), shape[:-1])
+
+    def logits(self, query, key, kernel):
+        features = ops.tanh(query[:, None, :] + key[None, :, :])
+        return self._logits(features, kernel), features
+
+    def gradient(self, at_logits, features, query, key, kernel):
+        width = features.shape[-1]
+        at_kernel = ops.matmul(
+            ops.reshape(at_logits, (1, -1)),
+            ops.reshape(features, (-1, width)),
+        )
+        slope = 1.0 - features * features
+        at_sum = slope * at_logits[:, :, None] * ops.reshape(kernel, (width,))
+        return (
+            ops.sum(at_sum, axis=1),
+            ops.sum(at_sum, axis=0),
+            (ops.reshape(at_kernel, (width, 1)),),
+        )
