@@ -30,6 +30,7 @@ def attend(
     weights,
     given,
     *,
+    bias=None,
     rate=0.0,
     seed=None,
     blockwise=None,
@@ -48,6 +49,8 @@ def attend(
         value: `(B, K, S, D)`.
         weights: Tuple of the tensors that `score` needs.
         given: `masks.Masks`.
+        bias: Added to the logits, broadcasts to `(B, N, T, S)`; it needs all
+            scores at once.
         rate, seed: Dropout of the weights; a seed of None drops nothing.
         blockwise: Whether to compute the scores in blocks; None decides by
             the lengths.
@@ -61,33 +64,35 @@ def attend(
 
     def score_all():
         logits = score.all_logits(query, key, *weights)
+        if bias is not None:
+            logits = ops.cast(logits, bias.dtype) + bias
         return masked_softmax(logits, given.whole(*lengths))
 
-    def combine(scores):
-        scores = ops.cast(scores, value.dtype)
-        if seed is not None:
-            scores = drop(scores, rate, seed)
-        return _per_group(ops.matmul, scores, value)
-
-    def in_blocks():
-        return _attend_in_parts(
+    if bias is not None:
+        blockwise = False
+    if blockwise is None:
+        blockwise = _worth_blocks(score, query, *lengths)
+    if blockwise:
+        context = _attend_in_parts(
             score, query, key, value, weights, given, rate, seed
         )
+        return context, score_all() if asked else None
+    scores = score_all()
+    weighted = ops.cast(scores, value.dtype)
+    if seed is not None:
+        weighted = drop(weighted, rate, seed)
+    return _per_group(ops.matmul, weighted, value), scores
 
-    if blockwise is None and isinstance(lengths[0], int):
-        # A few queries need no more than the keys do.
-        blockwise = False if lengths[0] < FEW_QUERIES else None
-    if blockwise is None:
-        size = lengths[0] * lengths[1] * score.width(query)
-        blockwise = size >= WORTH_BLOCKS[score.kind]
-    if blockwise is True:
-        return in_blocks(), score_all() if asked else None
-    if blockwise is False:
-        scores = score_all()
-        return combine(scores), scores
-    # The lengths are known in the graph only.
-    context = ops.cond(blockwise, in_blocks, lambda: combine(score_all()))
-    return context, score_all() if asked else None
+
+def _worth_blocks(score, query, query_length, key_length):
+    # A few queries need no more than the keys do. Of lengths that only the
+    # graph will know nothing is assumed: a choice inside the graph would
+    # compile both ways.
+    known = isinstance(query_length, int) and isinstance(key_length, int)
+    if not known or query_length < FEW_QUERIES:
+        return False
+    size = query_length * key_length * score.width(query)
+    return size >= WORTH_BLOCKS[score.kind]
 
 
 def _attend_in_parts(score, query, key, value, weights, given, rate, seed):
@@ -166,7 +171,7 @@ def _per_group(function, left, right):
     left = ops.reshape(left, (batch_size, num_groups, rows, width))
     outputs = function(left, right)
     return ops.reshape(
-        outputs, (batch_size, num_heads, length, outputs.shape[-1])
+        outputs, (batch_size, num_heads, length, ops.shape(outputs)[-1])
     )
 
 

@@ -97,11 +97,11 @@ def _join(name, old, new):
 
 def _check_room(length, count, capacity):
     try:
-        length, count = int(length), int(count)
+        needed = ops.convert_to_numpy(length + count)
     except Exception:  # a symbol, whose number the graph alone will know
-        return
-    if length + count > capacity:
+        needed = 0
+    if needed > capacity:
         raise ValueError(
             f"A memory of capacity {capacity} is full. "
-            f"Received: length={length}, new_length={count}"
+            f"Received: length={needed - count}, new_length={count}"
         )

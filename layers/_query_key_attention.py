@@ -178,13 +178,17 @@ class QueryKeyAttention(keras.layers.Layer):
             length=memory.get("length"),
         )
         asked = return_attention_scores or recording.is_recording()
-        seed = None
-        if training and self.dropout:
-            seed = draw_seed(self.seed_generator)
+        seed = self.draw_dropout_seed(training)
         context, scores = self.look(query, memory, given, seed, asked)
         if asked:
             recording.record(self, scores)
         return (context, scores) if return_attention_scores else context
+
+    def draw_dropout_seed(self, training):
+        """A seed for this call, or None where nothing is dropped."""
+        if training and self.dropout:
+            return draw_seed(self.seed_generator)
+        return None
 
     def look(self, query, memory, given, seed=None, asked=True):
         """Context and scores, the heart of `attend`.

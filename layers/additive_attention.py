@@ -27,7 +27,8 @@ class AdditiveAttention(QueryKeyAttention):
         use_bias: Whether to add a bias inside the tanh.
         blockwise: Whether to compute the scores in blocks and, for the
             gradient, again, in memory that grows with the length and not
-            with its square; None does so where it pays.
+            with its square; None does so where it pays, by the lengths that
+            are known when the layer is called.
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
         kernel_initializer: Initializer of W_q, W_k and v.

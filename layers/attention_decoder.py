@@ -5,6 +5,8 @@ from keras import ops
 
 from layers import recording
 from layers._additive_gru import additive_gru
+from layers._nested import deserialize
+from layers._nested import serialize
 from layers._query_key_attention import project_features
 from layers._recurrence import recur
 from layers.additive_attention import AdditiveAttention
@@ -253,9 +255,7 @@ class AttentionDecoder(keras.layers.Layer):
         config.update(
             {
                 "units": self.units,
-                "attention": keras.saving.serialize_keras_object(
-                    self.attention
-                ),
+                "attention": serialize(self.attention),
                 "cell": self.cell.cell,
                 "input_in_query": self.input_in_query,
             }
@@ -264,5 +264,4 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        attention = keras.saving.deserialize_keras_object(config["attention"])
-        return cls(**{**config, "attention": attention})
+        return cls(**deserialize(config, ["attention"]))

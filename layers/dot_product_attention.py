@@ -26,7 +26,8 @@ class DotProductAttention(QueryKeyAttention):
             key that it sees (sliding window); None is any.
         blockwise: Whether to compute the scores in blocks and, for the
             gradient, again, in memory that grows with the length and not
-            with its square; None does so where it pays.
+            with its square; None does so where it pays, by the lengths that
+            are known when the layer is called.
         dropout: Fraction of the attention weights to drop in training.
         seed: Seed of the dropout.
         kernel_initializer: Initializer of W_q and W_k.

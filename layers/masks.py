@@ -195,6 +195,23 @@ class Masks(NamedTuple):
             **cut_masks, offset=offset + queries.start - keys.start
         )
 
+    def fold_heads(self, batch_size, num_heads):
+        """The masks where each head is a row of the batch: B x N rows."""
+
+        def repeat(mask):
+            return mask if mask is None else ops.repeat(mask, num_heads, axis=0)
+
+        pairs = self.attention_mask
+        if pairs is not None:
+            lengths = ops.shape(pairs)[2:]
+            pairs = ops.broadcast_to(pairs, (batch_size, num_heads, *lengths))
+            pairs = ops.reshape(pairs, (batch_size * num_heads, 1, *lengths))
+        return self._replace(
+            query_mask=repeat(self.query_mask),
+            key_mask=repeat(self.key_mask),
+            attention_mask=pairs,
+        )
+
     def _by_position(self, first, count, query_length, key_length):
         """Causal mask, window and end of the cache: `(count, S)` or None."""
         parts = []

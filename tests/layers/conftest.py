@@ -3,8 +3,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import layers
+from layers.concat_attention import ConcatAttention
+from layers.local_attention import LocalAttention
+from layers.location_attention import LocationAttention
+from layers.multiplicative_attention import MultiplicativeAttention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,6 +17,12 @@ class Case:
     """A query-key layer, and the widths it is tried with.
 
     All sizes of the checks differ: B 2, T 3, S 5, and these.
+
+    Attributes:
+        has_weights: Whether the layer has something to learn.
+        uses_key: Whether what the keys hold matters.
+        sums_to_one: Whether scores sum to 1 over the allowed keys, and not
+            to less.
     """
 
     layer: type
@@ -19,6 +30,9 @@ class Case:
     query_dim: int = 7
     key_dim: int = 11
     value_dim: int = 13
+    has_weights: bool = True
+    uses_key: bool = True
+    sums_to_one: bool = True
 
     @property
     def name(self):
@@ -50,9 +64,35 @@ class Case:
 CASES = (
     Case(layers.AdditiveAttention, {"units": 17}),
     Case(layers.AdditiveAttention, {"units": 17, "use_bias": True}),
-    Case(layers.DotProductAttention, {}, query_dim=7, key_dim=7),
-    Case(layers.DotProductAttention, {"scale": False}, query_dim=7, key_dim=7),
+    Case(ConcatAttention, {"units": 17}),
+    Case(layers.DotProductAttention, {}, key_dim=7, has_weights=False),
+    Case(
+        layers.DotProductAttention,
+        {"scale": False},
+        key_dim=7,
+        has_weights=False,
+    ),
     Case(layers.DotProductAttention, {"units": 17}),
+    # Windows that hold all of 5 keys, not all of 199.
+    Case(LocalAttention, {"window_size": 5}),
+    Case(
+        LocalAttention,
+        {"window_size": 5, "alignment": "predictive", "units": 17},
+        sums_to_one=False,
+    ),
+    Case(LocationAttention, {"max_length": 211}),
+    Case(
+        LocationAttention,
+        {"max_length": 211, "use_key": False},
+        uses_key=False,
+    ),
+    Case(MultiplicativeAttention, {}),
+    Case(
+        MultiplicativeAttention,
+        {"score_mode": "dot"},
+        key_dim=7,
+        has_weights=False,
+    ),
 )
 
 
@@ -64,6 +104,38 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def cases():
     return CASES
+
+
+@pytest.fixture(scope="session")
+def assert_gradients_match():
+    """Gradients of float64 weights equal differences along some directions."""
+
+    def check(loss, weights, step=1e-5):
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradients = tape.gradient(value, [weight.value for weight in weights])
+        assert gradients
+        draw = np.random.default_rng(13).normal
+        for weight, gradient in zip(weights, gradients):
+            old = np.array(weight.numpy())
+            assert old.dtype == "float64"
+            assert np.abs(gradient).max() > 1e-4, weight.path
+            for _ in range(3):
+                direction = draw(size=old.shape)
+                sides = []
+                for sign in (1, -1):
+                    weight.assign(old + sign * step * direction)
+                    sides.append(float(loss()))
+                weight.assign(old)
+                np.testing.assert_allclose(
+                    np.sum(gradient * direction),
+                    (sides[0] - sides[1]) / (2 * step),
+                    rtol=1e-6,
+                    atol=1e-8,
+                    err_msg=weight.path,
+                )
+
+    return check
 
 
 @pytest.fixture(autouse=True)

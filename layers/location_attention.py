@@ -1,0 +1,190 @@
+"""Location attention."""
+
+import keras
+from keras import ops
+
+from layers import masks
+from layers._query_key_attention import CALL_ARGUMENTS
+from layers._query_key_attention import project_features
+from layers._query_key_attention import QueryKeyAttention
+
+
+def last_position(mask, key_length):
+    """Position of the last key that each query may see, 0 where it sees none.
+
+    Args:
+        mask: Boolean, broadcasts to the scores of a layer of one head.
+        key_length: S.
+
+    Returns:
+        `(B, T)`, each 1 where it does not matter.
+    """
+    mask = masks.four_axes(mask)[:, 0]
+    positions = ops.arange(key_length, dtype="int32")
+    return ops.max(ops.where(mask, positions, 0), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class LocationAttention(QueryKeyAttention):
+    __doc__ = f"""Attention whose weights are guessed from states, not keys.
+
+        logits = W [q; k] + b,    one for each position
+        weights = softmax of the logits of the positions there are
+
+    The linear map has one output for each of `max_length` positions, so there
+    are never more keys than that, and a position means the same in every
+    sentence. No key is compared with the query: k is one *key state* that
+    stands for all keys, such as the last state of an encoder: here the last
+    key that the query may see. To use another state, repeat it along the axis
+    of the keys.
+
+    With `use_key=False` the query alone decides, W q + b: Luong's "location",
+    which has no bias.
+
+    With `output_dim` the context is joined with the query once more:
+
+        output = W_o [q; context] + b_o
+
+    which a query with no allowed key has too, with a context of 0.
+
+    Args:
+        max_length: Most keys there can be.
+        output_dim: Width of the output; None returns the context itself.
+        use_key: Whether the key state is part of the input.
+        use_bias: Whether the linear maps have a bias.
+        dropout: Fraction of the attention weights to drop in training.
+        seed: Seed of the dropout.
+        kernel_initializer: Initializer of W and W_o.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    {CALL_ARGUMENTS}
+        ValueError: If there are more than `max_length` keys, where their
+            number is known.
+
+    Example:
+
+    >>> layer = LocationAttention(max_length=50)
+    >>> context = layer(decoder_states, encoder_states, value_mask=mask)
+
+    Reference:
+        [Luong et al., 2015](https://arxiv.org/abs/1508.04025), section 3.1,
+        "location".
+    """
+
+    def __init__(
+        self,
+        max_length,
+        output_dim=None,
+        use_key=True,
+        use_bias=True,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
+        if max_length < 1:
+            raise ValueError(
+                "`max_length` must be at least 1. "
+                f"Received: max_length={max_length}"
+            )
+        self.max_length = max_length
+        self.output_dim = output_dim
+        self.use_key = use_key
+        self.use_bias = use_bias
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        key_dim = key_shape[-1] if self.use_key else 0
+        # One matrix, as the formula has it: the rows of the query come first.
+        self.kernel = self.add_kernel(
+            (query_shape[-1] + key_dim, self.max_length), name="kernel"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(self.max_length,), initializer="zeros", name="bias"
+            )
+        if self.output_dim is None:
+            return
+        self.output_kernel = self.add_kernel(
+            (query_shape[-1] + value_shape[-1], self.output_dim),
+            name="output_kernel",
+        )
+        if self.use_bias:
+            self.output_bias = self.add_weight(
+                shape=(self.output_dim,),
+                initializer="zeros",
+                name="output_bias",
+            )
+
+    def weigh(self, query, key, mask, given):
+        query_dim = query.shape[-1]
+        logits = project_features(query, self.kernel[:query_dim])
+        if self.use_key:
+            state = self._key_state(key, mask)
+            logits = logits + project_features(state, self.kernel[query_dim:])
+        if self.use_bias:
+            logits = logits + self.bias
+        logits = self._cut(logits, key)
+        return masks.masked_softmax(logits[:, None], mask)
+
+    def _cut(self, logits, key):
+        """The logits of the positions there are."""
+        key_length = ops.shape(key)[1]
+        known = isinstance(key_length, int)
+        if ops.is_tensor(key_length) or (
+            known and key_length <= self.max_length
+        ):
+            return logits[..., :key_length]
+        if known and not _is_placeholder(key):
+            raise ValueError(
+                "There must be at most `max_length` keys. Received: "
+                f"max_length={self.max_length}, key_length={key_length}"
+            )
+        # A model is being made. JAX has an unknown length as a symbol, torch
+        # as a made-up number; a slice would be as long as the smaller one.
+        positions = ops.arange(key_length, dtype="int32")
+        return ops.take(logits, positions, axis=-1)
+
+    def _key_state(self, key, mask):
+        """The last key that each query may see, `(B, T, key_dim)`.
+
+        T is 1 where all queries see the same keys.
+        """
+        if mask is None:
+            return key[:, -1:]
+        batch_size, key_length, key_dim = ops.shape(key)
+        last = last_position(mask, key_length)
+        first_row = ops.arange(batch_size, dtype="int32") * key_length
+        rows = ops.reshape(key, (-1, key_dim))
+        return ops.take(rows, first_row[:, None] + last, axis=0)
+
+    def look(self, query, memory, given, seed=None, asked=True):
+        context, scores = super().look(query, memory, given, seed, asked)
+        if self.output_dim is not None:
+            joined = ops.concatenate([query, context], axis=-1)
+            context = project_features(joined, self.output_kernel)
+            if self.use_bias:
+                context = context + self.output_bias
+        return context, scores
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "max_length": self.max_length,
+                "output_dim": self.output_dim,
+                "use_key": self.use_key,
+                "use_bias": self.use_bias,
+            }
+        )
+        return config
+
+
+def _is_placeholder(tensor):
+    """Whether torch only tries a shape, with made-up lengths."""
+    return getattr(getattr(tensor, "device", None), "type", None) == "meta"

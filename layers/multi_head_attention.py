@@ -1,0 +1,309 @@
+"""Multi-head attention."""
+
+import keras
+from keras import ops
+
+from layers._attention_path import attend
+from layers._attention_path import DotProduct
+from layers._nested import deserialize
+from layers._nested import serialize
+from layers._query_key_attention import CALL_ARGUMENTS
+from layers._query_key_attention import project_features
+from layers._query_key_attention import QueryKeyAttention
+from layers.relative_position_bias import RelativePositionBias
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class MultiHeadAttention(QueryKeyAttention):
+    __doc__ = f"""Attention of several heads, each in a space of its own.
+
+        head_n = attention(query W_q^n, key W_k^n, value W_v^n)
+        output = [head_1; ...; head_N] W_o
+
+    Self-attention where query and value are one tensor, cross-attention where
+    they are two. Each head is scaled dot-product attention, unless
+    `attention` gives another.
+
+    With fewer heads of keys and values than of queries, some query heads share
+    one (grouped-query attention; multi-query with 1), and a cache is that
+    much smaller.
+
+    Args:
+        num_heads: Number of heads of the query, N.
+        key_dim: Width of a head of query and key.
+        value_dim: Width of a head of the value; `key_dim` by default.
+        num_key_value_heads: Number of heads of key and value, a divisor of
+            `num_heads`; `num_heads` by default.
+        attention: A layer with a query, a key and a value that every head
+            uses in place of the scaled dot product, such as
+            `AdditiveAttention(units=32)`. Its weights are shared by the
+            heads, whose spaces differ. Dropout, window and blocks are then
+            its own.
+        position: `RotaryEmbedding`, which turns queries and keys by their
+            positions, or `RelativePositionBias`, which adds to the logits
+            and needs all scores at once; None is neither.
+        use_bias: Whether the four projections have a bias.
+        output_dim: Width of the output; that of the query by default.
+        window_size: Farthest distance between the positions of a query and a
+            key that it sees (sliding window); None is any.
+        blockwise: Whether to compute the scores in blocks and, for the
+            gradient, again, in memory that grows with the length and not
+            with its square; None does so where it pays, by the lengths that
+            are known when the layer is called.
+        dropout: Fraction of the attention weights to drop in training.
+        seed: Seed of the dropout.
+        kernel_initializer: Initializer of the projections.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    {CALL_ARGUMENTS}
+    Example:
+
+    >>> layer = MultiHeadAttention(num_heads=4, key_dim=32)
+    >>> outputs = layer(states, states, use_causal_mask=True)
+
+    One step at a time, as a decoder in a loop does:
+
+    >>> memory = layer.project(states[:, :1], capacity=50)
+    >>> first = layer.attend(states[:, :1], memory)
+    >>> memory = layer.append(memory, states[:, 1:2])
+    >>> second = layer.attend(states[:, 1:2], memory)
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section
+        3.2.2; grouped queries: [Ainslie et al., 2023](
+        https://arxiv.org/abs/2305.13245); one head of keys: [Shazeer, 2019](
+        https://arxiv.org/abs/1911.02150); window: [Beltagy et al., 2020](
+        https://arxiv.org/abs/2004.05150).
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        key_dim,
+        value_dim=None,
+        num_key_value_heads=None,
+        attention=None,
+        position=None,
+        use_bias=True,
+        output_dim=None,
+        window_size=None,
+        blockwise=None,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            window_size=window_size,
+            **kwargs,
+        )
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.value_dim = value_dim
+        self.num_key_value_heads = num_key_value_heads
+        self.attention = attention
+        self.position = position
+        self.use_bias = use_bias
+        self.output_dim = output_dim
+        self.blockwise = blockwise
+        _check_sizes(self)
+        _check_attention(self)
+
+    @property
+    def groups(self):
+        """Number of heads of keys and values, K."""
+        return self.num_key_value_heads or self.num_heads
+
+    @property
+    def head_value_dim(self):
+        """Width of a head of the value."""
+        return self.value_dim or self.key_dim
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        output_dim = self.output_dim or query_shape[-1]
+        heads_dim = self.num_heads * self.head_value_dim
+        for name, inputs_dim, outputs_dim in (
+            ("query", query_shape[-1], self.num_heads * self.key_dim),
+            ("key", key_shape[-1], self.groups * self.key_dim),
+            ("value", value_shape[-1], self.groups * self.head_value_dim),
+            ("output", heads_dim, output_dim),
+        ):
+            kernel = self.add_kernel(
+                (inputs_dim, outputs_dim), name=f"{name}_kernel"
+            )
+            setattr(self, f"{name}_kernel", kernel)
+            bias = None
+            if self.use_bias:
+                bias = self.add_weight(
+                    shape=(outputs_dim,),
+                    initializer="zeros",
+                    name=f"{name}_bias",
+                )
+            setattr(self, f"{name}_bias", bias)
+        if self.attention is not None and not self.attention.built:
+            keys = (None, None, self.key_dim)
+            values = (None, None, self.head_value_dim)
+            self.attention.build(keys, values, keys)
+
+    def project_pair(self, key, value, first_position=0):
+        key = self._split(self._dense("key", key), self.groups)
+        if self.position is not None and not self._adds_bias:
+            key = self.position(key, start_index=first_position)
+        if self.attention is not None:
+            folded = self.attention.project_key(_fold(key))
+            key = _unfold(folded, self.num_heads)
+        value = self._split(self._dense("value", value), self.groups)
+        return {"key": key, "value": value}
+
+    @property
+    def _adds_bias(self):
+        return isinstance(self.position, RelativePositionBias)
+
+    def _dense(self, name, inputs):
+        outputs = project_features(
+            ops.cast(inputs, self.compute_dtype),
+            getattr(self, f"{name}_kernel"),
+        )
+        bias = getattr(self, f"{name}_bias")
+        return outputs if bias is None else outputs + bias
+
+    def _split(self, inputs, num_heads):
+        """`(B, T, N * H)` -> `(B, N, T, H)`."""
+        batch_size, length, width = ops.shape(inputs)
+        shape = (batch_size, length, num_heads, width // num_heads)
+        return ops.transpose(ops.reshape(inputs, shape), (0, 2, 1, 3))
+
+    def draw_dropout_seed(self, training):
+        if self.attention is not None:
+            return self.attention.draw_dropout_seed(training)
+        return super().draw_dropout_seed(training)
+
+    def look(self, query, memory, given, seed=None, asked=True):
+        query = self._split(self._dense("query", query), self.num_heads)
+        lengths = ops.shape(query)[2], ops.shape(memory["key"])[2]
+        bias = None
+        if self.position is not None:
+            first = given.first_position(*lengths)
+            if self._adds_bias:
+                bias = self.position(*lengths, first_position=first)
+            else:
+                query = self.position(query, start_index=first)
+        if self.attention is None:
+            context, scores = attend(
+                DotProduct(),
+                query * self.key_dim**-0.5,
+                memory["key"],
+                memory["value"],
+                (),
+                given,
+                bias=bias,
+                rate=self.dropout,
+                seed=seed,
+                blockwise=self.blockwise,
+                asked=asked,
+            )
+        else:
+            context, scores = self._look_by_attention(
+                query, memory, given, seed, asked
+            )
+        # (B, N, T, H) -> (B, T, N * H)
+        context = ops.transpose(context, (0, 2, 1, 3))
+        batch_size, length = ops.shape(context)[:2]
+        width = self.num_heads * self.head_value_dim
+        context = ops.reshape(context, (batch_size, length, width))
+        return self._dense("output", context), scores
+
+    def _look_by_attention(self, query, memory, given, seed, asked):
+        """With the heads as further rows of the batch."""
+        folded = given.fold_heads(ops.shape(query)[0], self.num_heads)
+        context, scores = self.attention.look(
+            _fold(query),
+            {name: _fold(memory[name]) for name in ("key", "value")},
+            folded._replace(window_size=self.attention.window_size),
+            seed,
+            asked,
+        )
+        context = _unfold(context, self.num_heads)
+        if scores is not None:
+            scores = _unfold(ops.squeeze(scores, axis=1), self.num_heads)
+        return context, scores
+
+    def get_config(self):
+        config = super().get_config()
+        for name in (
+            "num_heads",
+            "key_dim",
+            "value_dim",
+            "num_key_value_heads",
+            "use_bias",
+            "output_dim",
+            "window_size",
+            "blockwise",
+        ):
+            config[name] = getattr(self, name)
+        for name in ("attention", "position"):
+            config[name] = serialize(getattr(self, name))
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**deserialize(config, ("attention", "position")))
+
+
+def _fold(tensor):
+    """`(B, N, T, H)` -> `(B * N, T, H)`."""
+    batch_size, num_heads, length, width = ops.shape(tensor)
+    return ops.reshape(tensor, (batch_size * num_heads, length, width))
+
+
+def _unfold(tensor, num_heads):
+    """`(B * N, T, H)` -> `(B, N, T, H)`."""
+    return ops.reshape(tensor, (-1, num_heads, *ops.shape(tensor)[1:]))
+
+
+def _check_sizes(layer):
+    for name in (
+        "num_heads",
+        "key_dim",
+        "value_dim",
+        "num_key_value_heads",
+        "output_dim",
+    ):
+        size = getattr(layer, name)
+        if size is None and name not in ("num_heads", "key_dim"):
+            continue
+        if not isinstance(size, int) or size <= 0:
+            raise ValueError(
+                f"`{name}` must be a positive integer. Received: {name}={size}"
+            )
+    if layer.num_heads % layer.groups:
+        raise ValueError(
+            "`num_key_value_heads` must divide `num_heads`. Received: "
+            f"num_key_value_heads={layer.groups}, num_heads={layer.num_heads}"
+        )
+
+
+def _check_attention(layer):
+    """What cannot go together."""
+    if layer.attention is not None:
+        for name, nothing in (
+            ("dropout", 0.0),
+            ("window_size", None),
+            ("blockwise", None),
+            ("num_key_value_heads", None),
+        ):
+            given = getattr(layer, name)
+            if given != nothing:
+                raise ValueError(
+                    f"With `attention`, `{name}` is that of `attention`. "
+                    f"Received: {name}={given}"
+                )
+    if layer._adds_bias and (layer.blockwise or layer.attention is not None):
+        raise ValueError(
+            "A `RelativePositionBias` needs the scaled dot product and all "
+            f"scores at once. Received: blockwise={layer.blockwise}, "
+            f"attention={layer.attention}"
+        )
