@@ -4,6 +4,7 @@ Axes: B batch, N heads, K heads of keys and values (N is a multiple of K),
 T queries, S keys, H features of a query and a key, D of a value.
 """
 
+import keras
 from keras import ops
 
 from layers._blockwise import attend_in_blocks
@@ -52,8 +53,9 @@ def attend(
         bias: Added to the logits, broadcasts to `(B, N, T, S)`; it needs all
             scores at once.
         rate, seed: Dropout of the weights; a seed of None drops nothing.
-        blockwise: Whether to compute the scores in blocks; None decides by
-            the lengths.
+        blockwise: Whether to compute the scores in blocks; None takes the
+            fused kernel of the backend, where there is one and nothing is
+            dropped, and else decides by the lengths.
         asked: Whether the scores are wanted.
 
     Returns:
@@ -70,7 +72,10 @@ def attend(
 
     if bias is not None:
         blockwise = False
-    if blockwise is None:
+    elif blockwise is None and seed is None and _has_fused_kernel(score):
+        context = _attend_fused(query, key, value, given.whole(*lengths))
+        return context, score_all() if asked else None
+    elif blockwise is None:
         blockwise = _worth_blocks(score, query, *lengths)
     if blockwise:
         context = _attend_in_parts(
@@ -93,6 +98,34 @@ def _worth_blocks(score, query, query_length, key_length):
         return False
     size = query_length * key_length * score.width(query)
     return size >= WORTH_BLOCKS[score.kind]
+
+
+def _has_fused_kernel(score):
+    """Whether the backend computes this without keeping the scores.
+
+    torch does on every device. On JAX, what Keras calls is one on an NVIDIA
+    GPU only, and for few types and masks, so there the blocks stand.
+    """
+    return score.kind == "dot" and keras.config.backend() == "torch"
+
+
+def _attend_fused(query, key, value, mask):
+    """The kernel of the backend, for queries that are scaled already."""
+    shared_by = query.shape[1] // key.shape[1]
+    if shared_by > 1:
+        key, value = (
+            ops.repeat(tensor, shared_by, axis=1) for tensor in (key, value)
+        )
+    # (B, N, T, H) -> (B, T, N, H)
+    query, key, value = (
+        ops.transpose(tensor, (0, 2, 1, 3)) for tensor in (query, key, value)
+    )
+    context = ops.dot_product_attention(query, key, value, mask=mask, scale=1.0)
+    context = ops.transpose(context, (0, 2, 1, 3))
+    if mask is None:
+        return context
+    # What a kernel makes of a query without keys is its own affair.
+    return ops.where(ops.any(mask, axis=-1, keepdims=True), context, 0.0)
 
 
 def _attend_in_parts(score, query, key, value, weights, given, rate, seed):

@@ -285,8 +285,10 @@ def masked_softmax(logits, mask=None):
     if mask is not None:
         # A row without allowed keys is uniform here, and cleared below.
         logits = ops.where(mask, logits, EXCLUDED)
-    highest = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    # Not `ops.softmax`, which warns of sequences of one key.
-    exponentials = ops.exp(logits - highest)
-    weights = exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
+    if logits.shape[-1] == 1:
+        # 1, with a gradient of 0. Keras warns of a softmax over one number,
+        # which is no mistake here.
+        weights = ops.exp(logits - logits)
+    else:
+        weights = ops.softmax(logits, axis=-1)
     return weights if mask is None else ops.where(mask, weights, 0.0)
