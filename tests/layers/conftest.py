@@ -154,11 +154,12 @@ def assert_gradients_match():
         Args:
             function, weights, tensors, jit: As in `gradients`.
             smallest: What the largest number of each gradient exceeds.
+
+        Returns:
+            As `gradients`.
         """
         found = gradients(function, tensors, weights, jit)
-        run = function
-        if jit is not None:
-            run = compiled(function, jit, variables=weights)
+        run = compiled(function, jit, variables=weights)
         tensors = [array(tensor) for tensor in tensors]
         places = [*range(len(tensors)), *weights]
         assert places
@@ -191,6 +192,7 @@ def assert_gradients_match():
                     atol=1e-8,
                     err_msg=name,
                 )
+        return found
 
     return check
 
@@ -215,7 +217,7 @@ def pytest_configure(config):
     path = config.getoption("layer_table", None)
     if path is None:
         return
-    if config.getoption("numprocesses", None) is not None:
+    if config.getoption("numprocesses", None):
         raise pytest.UsageError(
             "--layer-table counts the tests of one process: run it without -n."
         )
@@ -223,9 +225,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if BACKEND == "tensorflow":
-        return
-    others = [item for item in items if item.get_closest_marker("tensorflow")]
-    if others:
-        config.hook.pytest_deselected(items=others)
+    for item in items:
+        layer_table.checks_of(item)
+    if BACKEND != "tensorflow":
+        others = {
+            item for item in items if item.get_closest_marker("tensorflow")
+        }
+        config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]

@@ -54,12 +54,14 @@ def compiled(function, jit=True, signature=None, variables=()):
 
     Args:
         function: Takes and returns nests of tensors.
-        jit: Whether XLA compiles it, one of `JIT`.
+        jit: Whether XLA compiles it, one of `JIT`; None leaves it as it is.
         signature: Symbols like the arguments, in which None is a length that
             the graph alone will know; JAX and torch know all lengths.
         variables: Those that it changes, or that change between calls. JAX
             knows of others what they are in the first call.
     """
+    if jit is None:
+        return function
     if BACKEND == "tensorflow":
         import tensorflow as tf
 

@@ -41,7 +41,7 @@ def count(m, n, l, vocabulary, query_dim, tied):  # noqa: E741
 
 PARAMETERS = {
     "bahdanau_translator_tiny": count(64, 128, 64, 1000, 192, False),
-    "bahdanau_translator_small": count(128, 256, 128, 8000, 384, True),
+    "bahdanau_translator_small": count(256, 256, 256, 4000, 512, True),
     "bahdanau_translator_base": count(256, 512, 256, 8000, 768, True),
     "bahdanau_translator_large": count(620, 1000, 500, 30_000, 1000, False),
 }
