@@ -178,6 +178,8 @@ class QueryKeyAttention(keras.layers.Layer):
             length=memory.get("length"),
         )
         asked = return_attention_scores or recording.is_recording()
+        lengths = ops.shape(query)[1], ops.shape(memory["value"])[-2]
+        given.check_sizes(ops.shape(query)[0], self.score_heads, *lengths)
         seed = self.draw_dropout_seed(training)
         context, scores = self.look(query, memory, given, seed, asked)
         if asked:
@@ -254,6 +256,7 @@ class QueryKeyAttention(keras.layers.Layer):
         training=None,
     ):
         """See the class."""
+        _check_inputs(query, value, key)
         memory = self.project(
             value, key, value_mask=value_mask, key_mask=key_mask
         )
@@ -267,6 +270,34 @@ class QueryKeyAttention(keras.layers.Layer):
             training=training,
         )
 
+    @property
+    def score_heads(self):
+        """Number of heads of the scores, N."""
+        return 1
+
+    def context_dim(self, query_dim, value_dim):
+        """Width of the output."""
+        return value_dim
+
+    def compute_output_spec(
+        self, query, value, key=None, *, return_attention_scores=False, **_
+    ):
+        # Said here, not found by a trial call, which on some backends stands
+        # in for unknown lengths with numbers that no mask would fit.
+        _check_inputs(query, value, key)
+        shape = query.shape[:-1]
+        context = keras.KerasTensor(
+            (*shape, self.context_dim(query.shape[-1], value.shape[-1])),
+            dtype=self.compute_dtype,
+        )
+        if not return_attention_scores:
+            return context
+        scores = keras.KerasTensor(
+            (shape[0], self.score_heads, shape[1], value.shape[1]),
+            dtype=keras.backend.result_type(self.compute_dtype, "float32"),
+        )
+        return context, scores
+
     def get_config(self):
         config = super().get_config()
         config.update(
@@ -279,6 +310,36 @@ class QueryKeyAttention(keras.layers.Layer):
             }
         )
         return config
+
+
+def _check_inputs(query, value, key):
+    """Ranks, and sizes that are known.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
+    tensors = {"query": query, "value": value}
+    if key is not None:
+        tensors["key"] = key
+    for name, tensor in tensors.items():
+        if len(tensor.shape) != 3:
+            raise ValueError(
+                f"`{name}` must have 3 axes, (batch_size, length, dim). "
+                f"Received: {name}.shape={tuple(tensor.shape)}"
+            )
+    for name, other, axis, what in (
+        ("query", "value", 0, "batch_size"),
+        ("key", "value", 0, "batch_size"),
+        ("key", "value", 1, "length"),
+    ):
+        if name in tensors:
+            left, right = tensors[name].shape, tensors[other].shape
+            if not masks.may_equal(left[axis], right[axis]):
+                raise ValueError(
+                    f"`{name}` and `{other}` must have the same {what}. "
+                    f"Received: {name}.shape={tuple(left)}, "
+                    f"{other}.shape={tuple(right)}"
+                )
 
 
 CALL_ARGUMENTS = """

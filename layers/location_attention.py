@@ -97,6 +97,9 @@ class LocationAttention(QueryKeyAttention):
         self.use_key = use_key
         self.use_bias = use_bias
 
+    def context_dim(self, query_dim, value_dim):
+        return self.output_dim or value_dim
+
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         key_dim = key_shape[-1] if self.use_key else 0

@@ -45,6 +45,12 @@ def check_mask(mask, name, rank=None):
     return mask
 
 
+def may_equal(size, other):
+    """Whether two sizes are the same, or one is not known."""
+    known = isinstance(size, int) and isinstance(other, int)
+    return not known or size == other
+
+
 def padding_mask(token_ids, padding_id=0):
     """True where a token is real: `(batch_size, length)`, boolean."""
     return ops.not_equal(token_ids, padding_id)
@@ -165,6 +171,28 @@ class Masks(NamedTuple):
             parts.append(ops.take(queries, rows, axis=0)[:, None])
         return _all(parts)
 
+    def check_sizes(self, batch_size, num_heads, query_length, key_length):
+        """See that each mask has the sizes of the call, where known.
+
+        Raises:
+            ValueError: If one has not.
+        """
+        full = (batch_size, num_heads, query_length, key_length)
+        for name, mask, expected in (
+            ("query_mask", self.query_mask, (full[0], full[2])),
+            ("value_mask or key_mask", self.key_mask, (full[0], full[3])),
+            ("attention_mask", self.attention_mask, full),
+        ):
+            if mask is None:
+                continue
+            for own, wanted in zip(mask.shape, expected):
+                spread = name == "attention_mask" and own == 1
+                if not (spread or may_equal(own, wanted)):
+                    raise ValueError(
+                        f"`{name}` does not fit the call, whose sizes are "
+                        f"{expected}. Received: shape={tuple(mask.shape)}"
+                    )
+
     def first_position(self, query_length, key_length):
         """Position of the first query, a scalar."""
         if self.offset is not None:
@@ -179,7 +207,6 @@ class Masks(NamedTuple):
             queries, keys: Slices with a start and a stop.
             query_length, key_length: T and S.
         """
-
         cut_masks = {}
         if self.query_mask is not None:
             cut_masks["query_mask"] = self.query_mask[:, queries]

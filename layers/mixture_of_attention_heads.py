@@ -99,6 +99,13 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
         self.router_z = router_z
         self.blockwise = blockwise
 
+    @property
+    def score_heads(self):
+        return self.num_experts
+
+    def context_dim(self, query_dim, value_dim):
+        return self.output_dim or query_dim
+
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         value_dim = self.value_dim or self.key_dim

@@ -121,6 +121,13 @@ class MultiHeadAttention(QueryKeyAttention):
         """Width of a head of the value."""
         return self.value_dim or self.key_dim
 
+    @property
+    def score_heads(self):
+        return self.num_heads
+
+    def context_dim(self, query_dim, value_dim):
+        return self.output_dim or query_dim
+
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         output_dim = self.output_dim or query_shape[-1]
