@@ -124,6 +124,17 @@ class LocationAttention(QueryKeyAttention):
                 name="output_bias",
             )
 
+    def compute_output_spec(self, query, value, key=None, **options):
+        self._check_length(value.shape[1])
+        return super().compute_output_spec(query, value, key, **options)
+
+    def _check_length(self, key_length):
+        if isinstance(key_length, int) and key_length > self.max_length:
+            raise ValueError(
+                "There must be at most `max_length` keys. Received: "
+                f"max_length={self.max_length}, key_length={key_length}"
+            )
+
     def weigh(self, query, key, mask, given):
         query_dim = query.shape[-1]
         logits = project_features(query, self.kernel[:query_dim])
@@ -132,26 +143,11 @@ class LocationAttention(QueryKeyAttention):
             logits = logits + project_features(state, self.kernel[query_dim:])
         if self.use_bias:
             logits = logits + self.bias
-        logits = self._cut(logits, key)
-        return masks.masked_softmax(logits[:, None], mask)
-
-    def _cut(self, logits, key):
-        """The logits of the positions there are."""
         key_length = ops.shape(key)[1]
-        known = isinstance(key_length, int)
-        if ops.is_tensor(key_length) or (
-            known and key_length <= self.max_length
-        ):
-            return logits[..., :key_length]
-        if known and not _is_placeholder(key):
-            raise ValueError(
-                "There must be at most `max_length` keys. Received: "
-                f"max_length={self.max_length}, key_length={key_length}"
-            )
-        # A model is being made. JAX has an unknown length as a symbol, torch
-        # as a made-up number; a slice would be as long as the smaller one.
-        positions = ops.arange(key_length, dtype="int32")
-        return ops.take(logits, positions, axis=-1)
+        self._check_length(key_length)
+        # The positions there are.
+        logits = logits[..., :key_length]
+        return masks.masked_softmax(logits[:, None], mask)
 
     def _key_state(self, key, mask):
         """The last key that each query may see, `(B, T, key_dim)`.
@@ -186,8 +182,3 @@ class LocationAttention(QueryKeyAttention):
             }
         )
         return config
-
-
-def _is_placeholder(tensor):
-    """Whether torch only tries a shape, with made-up lengths."""
-    return getattr(getattr(tensor, "device", None), "type", None) == "meta"

@@ -6,6 +6,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from layers import _attention_path
@@ -15,9 +16,6 @@ from layers._attention_path import DotProduct
 from layers._blockwise import Dropout
 from layers._random_bits import draw_seed
 from layers.masks import collect_masks
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -51,16 +49,16 @@ GROUPS = {"dot": (6, 3, 1), "additive": (6, 2)}
 
 def tensors(num_groups=6, dtype="float64"):
     return (
-        ops.convert_to_tensor(DRAW(size=(2, 6, 11, 5)), dtype),
-        ops.convert_to_tensor(DRAW(size=(2, num_groups, 13, 5)), dtype),
-        ops.convert_to_tensor(DRAW(size=(2, num_groups, 13, 7)), dtype),
+        tf.constant(DRAW(size=(2, 6, 11, 5)), dtype),
+        tf.constant(DRAW(size=(2, num_groups, 13, 5)), dtype),
+        tf.constant(DRAW(size=(2, num_groups, 13, 7)), dtype),
     )
 
 
 def score_of(kind, dtype="float64"):
     if kind == "dot":
         return DotProduct(), ()
-    return Additive(), (ops.convert_to_tensor(DRAW(size=(5, 1)), dtype),)
+    return Additive(), (tf.constant(DRAW(size=(5, 1)), dtype),)
 
 
 @pytest.fixture(autouse=True)
@@ -87,11 +85,11 @@ def run(kind, inputs, weights, mask, blockwise, direction, jit=False, **more):
                 asked=False,
                 **more,
             )
-            loss = ops.sum(context * direction)
+            loss = tf.reduce_sum(context * direction)
         return context, tape.gradient(loss, [*inputs, *weights])
 
     context, gradients = train(inputs, weights)
-    return array([context), *(array(gradient) for gradient in gradients)]
+    return [context.numpy(), *(gradient.numpy() for gradient in gradients)]
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -109,7 +107,7 @@ def test_blocks_equal_all_at_once(kind, num_groups, mask):
     )
     for left, right in zip(plain, blocks):
         assert np.isfinite(left).all() and np.abs(left).max() > 0.1
-        assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", GROUPS)
@@ -123,7 +121,7 @@ def test_blocks_compiled(kind, mask):
         for blockwise in (False, True)
     )
     for left, right in zip(plain, blocks):
-        assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", GROUPS)
@@ -147,14 +145,14 @@ def test_dropout_is_the_same_on_both_paths(kind, mask):
         for blockwise in (False, True)
     )
     for left, right in zip(plain, blocks):
-        assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
     whole = run(kind, inputs, weights, MASKS[mask], True, direction)
     assert np.abs(whole[0] - blocks[0]).max() > 0.1
 
 
 def test_every_place_of_the_dropout_counts_once():
     # 2 rows of 6 heads of 11 queries, in parts of 4 rows and of 5 columns.
-    seed = ops.convert_to_tensor([5, 6], dtype="uint32")
+    seed = tf.constant([5, 6], dtype="uint32")
     ones = np.ones((2 * 6 * 11, 13), "float32")
     whole = Dropout(0.5, seed, (11, 13))(ones, 0, 0).numpy()
     for row, first in itertools.product(range(12), (0, 4, 8)):
@@ -163,7 +161,7 @@ def test_every_place_of_the_dropout_counts_once():
         )
         begin = row * 11 + first
         expected = whole[begin : begin + len(part), 5:10]
-        assert_array_equal(part, expected)
+        np.testing.assert_array_equal(part, expected)
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -184,7 +182,7 @@ def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
                 collect_masks(use_causal_mask=True),
                 blockwise=blockwise,
             )
-            loss = ops.sum(context**2)
+            loss = tf.reduce_sum(context**2)
         return context, scores, tape.gradient(loss, [query, key, value])
 
     inputs = tensors(2)
@@ -201,9 +199,9 @@ def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
     for length in (11, 3):
         some = (inputs[0][:, :, :length], *inputs[1:])
         for left, right in zip(
-            keras.tree.flatten(train(*some)), keras.tree.flatten(traced(*some))
+            tf.nest.flatten(train(*some)), tf.nest.flatten(traced(*some))
         ):
-            assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -229,13 +227,13 @@ def test_blocks_where_they_pay(kind, lengths, blocks, monkeypatch):
     shapes = [(1, 1, length, width) for length in lengths]
     if lengths[0] * lengths[1] > 2**21:
         shapes = [(1, 1, length, 1) for length in lengths]
-    query, key = (ops.zeros(shape) for shape in shapes)
+    query, key = (tf.zeros(shape) for shape in shapes)
     attend(
         score,
         query,
         key,
         key,
-        (ops.zeros((shapes[0][-1], 1)),) if kind == "additive" else (),
+        (tf.zeros((shapes[0][-1], 1)),) if kind == "additive" else (),
         collect_masks(),
         asked=False,
     )
@@ -254,9 +252,9 @@ def test_precision(kind, dtype):
         )
         assert context.dtype == dtype
         assert scores.dtype == "float32"
-        contexts.append(array(context, "float32"))
+        contexts.append(np.asarray(context, "float32"))
     tolerance = {"float16": 5e-3, "bfloat16": 4e-2, "float32": 1e-6}[dtype]
-    assert_allclose(*contexts, atol=tolerance)
+    np.testing.assert_allclose(*contexts, atol=tolerance)
 
 
 def test_large_logits_neither_overflow_nor_vanish():
@@ -275,7 +273,7 @@ def test_large_logits_neither_overflow_nor_vanish():
         for blockwise in (False, True)
     ]
     assert np.isfinite(contexts[1]).all()
-    assert_allclose(contexts[1], contexts[0], atol=1e-12)
+    np.testing.assert_allclose(contexts[1], contexts[0], atol=1e-12)
 
 
 def test_equals_the_formula():
@@ -287,11 +285,11 @@ def test_equals_the_formula():
     weights = np.zeros((2, 6, 11, 13))
     for b, n, t in np.ndindex(2, 6, 11):
         group = n // 2
-        logits = key[b, array(group]) @ query[b, n, array(t])
+        logits = key[b, group].numpy() @ query[b, n, t].numpy()
         weights[b, n, t] = np.exp(logits) / np.exp(logits).sum()
-        expected[b, n, t] = weights[b, n, t] @ value[b, array(group])
-    assert_allclose(context, expected, atol=1e-12)
-    assert_allclose(scores, weights, atol=1e-12)
+        expected[b, n, t] = weights[b, n, t] @ value[b, group].numpy()
+    np.testing.assert_allclose(context, expected, atol=1e-12)
+    np.testing.assert_allclose(scores, weights, atol=1e-12)
 
 
 def test_additive_equals_the_formula():
@@ -309,10 +307,10 @@ def test_additive_equals_the_formula():
         )
         for b, n, t in np.ndindex(2, 6, 11):
             hidden = np.tanh(query[b, n, t] + key[b, n // 3])
-            logits = (hidden @ array(kernel))[:, 0]
+            logits = (hidden @ kernel.numpy())[:, 0]
             weights = np.exp(logits) / np.exp(logits).sum()
-            expected = weights @ value[b, n // array(3])
-            assert_allclose(context[b, n, t], expected, atol=1e-12)
+            expected = weights @ value[b, n // 3].numpy()
+            np.testing.assert_allclose(context[b, n, t], expected, atol=1e-12)
 
 
 def test_only_the_keys_that_can_be_seen_are_computed(monkeypatch):
@@ -362,13 +360,13 @@ def test_equals_torch(name, num_groups, blockwise):
     }[name]
     context, _ = attend(
         DotProduct(),
-        ops.convert_to_tensor(torch["query"] / np.sqrt(5)),
-        ops.convert_to_tensor(torch[f"key_{num_groups}"]),
-        ops.convert_to_tensor(torch[f"value_{num_groups}"]),
+        tf.constant(torch["query"] / np.sqrt(5)),
+        tf.constant(torch[f"key_{num_groups}"]),
+        tf.constant(torch[f"value_{num_groups}"]),
         (),
         collect_masks(**mask),
         blockwise=blockwise,
     )
-    assert_allclose(
+    np.testing.assert_allclose(
         context, torch[f"{name}_{num_groups}"], atol=1e-12
     )

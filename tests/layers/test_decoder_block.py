@@ -1,16 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
+import tensorflow as tf
 
 from layers import record_attention
 from layers.decoder_block import DecoderBlock
 from layers.encoder_block import EncoderBlock
 from layers.feed_forward import FeedForward
 from layers.multi_head_attention import MultiHeadAttention
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
 from tests.layers.transformer_blocks import decoder
 from tests.layers.transformer_blocks import DRAW
 from tests.layers.transformer_blocks import encoder
@@ -38,11 +35,11 @@ def test_decoder_equals_the_equations(normalize_first):
     ):
         norm = numpy_normalization(block, name)
         if normalize_first:
-            states = states + array(branch(norm(states)))
+            states = states + np.asarray(branch(norm(states)))
         else:
-            states = norm(states + array(branch(states)))
+            states = norm(states + np.asarray(branch(states)))
     outputs = block(INPUTS, VALUE, value_mask=VALUE_MASK)
-    assert_allclose(outputs, states, atol=1e-10)
+    np.testing.assert_allclose(outputs, states, atol=1e-10)
 
 
 @pytest.mark.parametrize("normalization", ["layer", "rms", "group"])
@@ -57,7 +54,7 @@ def test_the_future_changes_nothing(normalization):
         (decoder(normalization=normalization, num_groups=4), {"value": VALUE}),
     ):
         first, second = (block(inputs, **call) for inputs in (INPUTS, other))
-        assert_allclose(first[:, :3], second[:, :3], atol=1e-12)
+        np.testing.assert_allclose(first[:, :3], second[:, :3], atol=1e-12)
         assert np.abs(first[:, 3:] - second[:, 3:]).max() > 0.1
 
 
@@ -75,7 +72,7 @@ def test_one_step_at_a_time(capacity, cross):
     for first, last in ((0, 1), (1, 2), (2, 5)):
         row, state = block.step(INPUTS[:, first:last], state)
         rows.append(row)
-    assert_allclose(np.concatenate(rows, 1), whole, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(rows, 1), whole, atol=1e-12)
 
 
 def test_attention_is_recorded_by_path():
@@ -109,18 +106,18 @@ def test_fitted_saved_and_loaded(policy, jit, tmp_path):
         **options,
     )(target, encoded)
     model = keras.Model([source, target], outputs)
-    before = [np.array(array(w)) for w in model.trainable_variables]
+    before = [np.array(w.numpy()) for w in model.trainable_variables]
     model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=jit)
     inputs = [DRAW(size=(64, n, 8)).astype("f4") for n in (3, 5)]
     model.fit(inputs, DRAW(size=(64, 5, 8)), verbose=0)
     for weight, old in zip(model.trainable_variables, before):
         # Key biases change all logits of a row alike, so nothing.
         if not weight.path.endswith("key_bias"):
-            assert np.abs(array(weight) - old).max() > 1e-6, weight.path
+            assert np.abs(weight.numpy() - old).max() > 1e-6, weight.path
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert_array_equal(
-        ops.cast(model(inputs), "float32"), ops.cast(loaded(inputs), "float32")
+    np.testing.assert_array_equal(
+        tf.cast(model(inputs), "float32"), tf.cast(loaded(inputs), "float32")
     )
     assert [w.path for w in loaded.weights] == [w.path for w in model.weights]
 

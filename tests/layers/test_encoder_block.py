@@ -4,9 +4,6 @@ import pytest
 from layers import AdditiveAttention
 from layers.encoder_block import EncoderBlock
 from layers.feed_forward import FeedForward
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
 from tests.layers.transformer_blocks import decoder
 from tests.layers.transformer_blocks import encoder
 from tests.layers.transformer_blocks import INPUTS
@@ -29,10 +26,10 @@ def test_encoder_equals_the_equations(normalize_first):
     ):
         norm = numpy_normalization(block, name)
         if normalize_first:
-            states = states + array(branch(norm(states)))
+            states = states + np.asarray(branch(norm(states)))
         else:
-            states = norm(states + array(branch(states)))
-    assert_allclose(block(INPUTS, mask=MASK), states, atol=1e-10)
+            states = norm(states + np.asarray(branch(states)))
+    np.testing.assert_allclose(block(INPUTS, mask=MASK), states, atol=1e-10)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -41,10 +38,10 @@ def test_padding_changes_nothing(normalization):
     other = np.where(MASK[..., None], INPUTS, 100.0)
     for training in (False, True):
         first, second = (
-            array(block(inputs, mask=MASK, training=training))
+            np.asarray(block(inputs, mask=MASK, training=training))
             for inputs in (INPUTS, other)
         )
-        assert_allclose(first[MASK], second[MASK], atol=1e-10)
+        np.testing.assert_allclose(first[MASK], second[MASK], atol=1e-10)
 
 
 def test_batch_normalisation_is_for_encoders():
@@ -66,8 +63,8 @@ def test_any_attention_fits():
 def test_dropout_and_depth_in_training_only():
     for options in ({"dropout": 0.5}, {"stochastic_depth": 0.5}):
         block = encoder(**options)
-        quiet = [array(block(INPUTS)) for _ in range(2)]
-        assert_array_equal(*quiet)
+        quiet = [np.asarray(block(INPUTS)) for _ in range(2)]
+        np.testing.assert_array_equal(*quiet)
         loud = np.stack([block(INPUTS, training=True) for _ in range(8)])
         assert np.abs(loud - quiet[0]).max() > 0.1
         # Samples that skip both branches come out as they went in.

@@ -4,12 +4,9 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from layers.feed_forward import FeedForward
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
-from keras import ops
 
 # Widths 5 -> 7 -> 5 or 3; two samples of four rows.
 SETTINGS = (
@@ -45,7 +42,7 @@ def made(**options):
 
 def expected_of(layer, inputs, settings):
     """The equations, one position at a time."""
-    weights = array([weight).astype("float64") for weight in layer.weights]
+    weights = [weight.numpy().astype("float64") for weight in layer.weights]
     if settings.get("use_bias", True):
         first, first_bias, last, last_bias = weights
     else:
@@ -74,7 +71,7 @@ def test_by_hand():
     layer.build((None, 2))
     first = np.array([[1, -1, 3], [1, 1, -2]])
     layer.set_weights([first, np.array([[1], [10], [100]])])
-    assert_allclose(layer(np.array([[1.0, 2.0]])), [[13]])
+    np.testing.assert_allclose(layer(np.array([[1.0, 2.0]])), [[13]])
     # As a gate: relu([3, 1]) * [5, 7] = [15, 7], and 15 + 70 = 85.
     gated = FeedForward(
         2, activation="relu", gated=True, use_bias=False, output_dim=1
@@ -82,7 +79,7 @@ def test_by_hand():
     gated.build((None, 1))
     first = np.array([[3, 1, 5, 7]])
     gated.set_weights([first, np.array([[1], [10]])])
-    assert_allclose(gated(np.array([[1.0]])), [[85]])
+    np.testing.assert_allclose(gated(np.array([[1.0]])), [[85]])
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 4, 5), (2, 3, 4, 5)])
@@ -93,7 +90,7 @@ def test_equals_the_papers(settings, shape):
     assert outputs.shape == layer.compute_output_shape(inputs.shape)
     # TensorFlow rounds the square root of 2 in its GELU to float32.
     tolerance = 1e-12 if "activation" in settings else 1e-6
-    assert_allclose(
+    np.testing.assert_allclose(
         outputs, expected_of(layer, inputs, settings), atol=tolerance
     )
 
@@ -104,7 +101,7 @@ def test_gelu_is_the_exact_one():
     layer.build((None, 1))
     layer.set_weights([np.ones((1, 1)), np.ones((1, 1))])
     expected = 1 + math.erf(math.sqrt(2))
-    assert_allclose(
+    np.testing.assert_allclose(
         layer(np.array([[2.0]])), [[expected]], rtol=1e-8
     )
 
@@ -115,13 +112,13 @@ def test_activation_may_be_a_function():
         made(activation=activation, dtype="float64")
         for activation in (keras.activations.tanh, "tanh")
     )
-    assert_array_equal(given(inputs), named(inputs))
+    np.testing.assert_array_equal(given(inputs), named(inputs))
     assert given.get_config()["activation"] == "tanh"
     own = made(activation=lambda x: 2.0 * x, dtype="float64")
     linear = made(activation=None, dtype="float64")
     difference = 2 * linear(inputs) - own(inputs)
-    assert_allclose(
-        difference - own.output_projection.bias, ops.zeros((2, 4, 5)), atol=1e-12
+    np.testing.assert_allclose(
+        difference - own.output_projection.bias, tf.zeros((2, 4, 5)), atol=1e-12
     )
 
 
@@ -141,7 +138,7 @@ def test_all_ways_to_run_agree(settings):
         tf.function(layer, input_signature=signature),
         tf.function(layer, input_signature=signature, jit_compile=True),
     ):
-        assert_allclose(run(inputs), expected, atol=5e-5)
+        np.testing.assert_allclose(run(inputs), expected, atol=5e-5)
 
 
 def test_weights():
@@ -169,7 +166,7 @@ def test_gradients_equal_finite_differences(settings):
     direction = draw(2, 4, settings.get("output_dim", 5), seed=9)
 
     def loss():
-        return ops.sum(layer(inputs) * direction)
+        return tf.reduce_sum(layer(inputs) * direction)
 
     variables = [inputs, *(weight.value for weight in layer.weights)]
     with tf.GradientTape() as tape:
@@ -177,7 +174,7 @@ def test_gradients_equal_finite_differences(settings):
     gradients = tape.gradient(value, variables)
     compiled = tf.function(loss)
     for variable, gradient in zip(variables, gradients):
-        start = array(variable).copy()
+        start = variable.numpy().copy()
         slopes = np.zeros(start.shape)
         for place in np.ndindex(start.shape):
             for sign in (1, -1):
@@ -186,7 +183,7 @@ def test_gradients_equal_finite_differences(settings):
                 variable.assign(moved)
                 slopes[place] += sign * compiled().numpy() / 2e-6
         variable.assign(start)
-        assert_allclose(gradient, slopes, atol=1e-6)
+        np.testing.assert_allclose(gradient, slopes, atol=1e-6)
         assert np.abs(gradient).max() > 0.1
 
 
@@ -200,8 +197,8 @@ def test_precision(settings, policy, tolerance):
     outputs = layer(inputs.astype("float32"))
     assert outputs.dtype == layer.compute_dtype
     assert layer.output_projection.dtype_policy == layer.dtype_policy
-    assert_allclose(
-        array(outputs, "float64"),
+    np.testing.assert_allclose(
+        np.asarray(outputs, "float64"),
         expected_of(layer, inputs, settings),
         atol=tolerance,
     )
@@ -231,15 +228,15 @@ def test_dropout_is_behind_the_activation():
     inputs = draw(20, 50, 5)
     expected = plain(inputs)
     for options in ({}, {"training": False}):
-        assert_array_equal(layer(inputs, **options), expected)
-    hidden = array(layer(inputs, training=True))
+        np.testing.assert_array_equal(layer(inputs, **options), expected)
+    hidden = np.asarray(layer(inputs, training=True))
     gone = hidden == 0
-    assert_allclose(
-        hidden[~gone], array(expected)[~gone] / 0.6, rtol=1e-6
+    np.testing.assert_allclose(
+        hidden[~gone], np.asarray(expected)[~gone] / 0.6, rtol=1e-6
     )
     # 7,000 draws: three standard deviations are 0.018.
     assert abs(gone.mean() - 0.4) < 0.018
-    again = array(layer(inputs, training=True))
+    again = np.asarray(layer(inputs, training=True))
     assert 0.3 < (gone != (again == 0)).mean() < 0.6
 
 
@@ -247,9 +244,9 @@ def test_dropout_follows_the_model_around_it():
     symbols = keras.Input((None, 5))
     model = keras.Model(symbols, made(dropout=0.4)(symbols))
     inputs = draw(2, 4, 5)
-    quiet = [array(model(inputs)) for _ in range(2)]
-    loud = [array(model(inputs, training=True)) for _ in range(2)]
-    assert_array_equal(*quiet)
+    quiet = [np.asarray(model(inputs)) for _ in range(2)]
+    loud = [np.asarray(model(inputs, training=True)) for _ in range(2)]
+    np.testing.assert_array_equal(*quiet)
     assert np.abs(loud[0] - loud[1]).max() > 1e-3
 
 
@@ -259,7 +256,7 @@ def test_each_position_is_by_itself():
     for row in range(3):
         for place in range(4):
             alone = layer(inputs[row : row + 1, place : place + 1])
-            assert_allclose(
+            np.testing.assert_allclose(
                 alone[0, 0], outputs[row, place], atol=2e-5
             )
 
@@ -298,7 +295,7 @@ def test_file(settings, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = draw(2, 4, 5)
     for training in (False, True):
-        assert_array_equal(
+        np.testing.assert_array_equal(
             model(inputs, training=training), loaded(inputs, training=training)
         )
 
@@ -306,7 +303,7 @@ def test_file(settings, tmp_path):
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
-    assert_array_equal(made()(embedded)._keras_mask, ids != 0)
+    np.testing.assert_array_equal(made()(embedded)._keras_mask, ids != 0)
 
 
 def test_bad_input():
@@ -315,4 +312,4 @@ def test_bad_input():
         with pytest.raises(ValueError, match=message):
             FeedForward(7, dropout=dropout)
     with pytest.raises(ValueError, match="expected min_ndim=2, found ndim=1"):
-        FeedForward(7)(ops.zeros(5))
+        FeedForward(7)(tf.zeros(5))

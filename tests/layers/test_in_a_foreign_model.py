@@ -5,10 +5,9 @@ import inspect
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import layers
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
 
 DRAW = np.random.default_rng(0).normal
 WORDS = np.array([[3, 4, 5, 6, 0, 0], [7, 3, 3, 0, 0, 0], [1, 2, 3, 4, 5, 6]])
@@ -175,15 +174,15 @@ def test_fitted_recorded_saved_loaded_and_exported(name, tmp_path):
     for tensor in scores.values():
         assert len(tensor.shape) == 4 and tensor.dtype == "float32"
         # Rows sum to 1, where a query may look anywhere, or less.
-        assert array(tensor).sum(axis=-1).max() < 1.001
+        assert np.asarray(tensor).sum(axis=-1).max() < 1.001
     # Saved and loaded by Keras.
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert_allclose(loaded(inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded(inputs), expected, atol=1e-6)
     with layers.record_attention() as again:
         loaded(inputs)
     assert list(again) == list(scores)
     # Exported, and run without Keras.
     model.export(tmp_path / "export", verbose=False)
     exported = tf.saved_model.load(tmp_path / "export")
-    assert_allclose(exported.serve(inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(exported.serve(inputs), expected, atol=1e-6)

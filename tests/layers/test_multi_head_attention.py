@@ -3,16 +3,13 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from keras import ops
+import tensorflow as tf
 
 from layers import AdditiveAttention
 from layers import record_attention
 from layers.multi_head_attention import MultiHeadAttention
 from layers.relative_position_bias import RelativePositionBias
 from layers.rotary_embedding import RotaryEmbedding
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -38,7 +35,7 @@ def reference(layer, query, value, key, allowed):
     """The equations, one number at a time."""
     heads, groups = layer.num_heads, layer.groups
     weights = {
-        weight.name: array(weight) for weight in layer.trainable_variables
+        weight.name: np.asarray(weight) for weight in layer.trainable_variables
     }
 
     def project(name, inputs, count):
@@ -79,8 +76,8 @@ def test_equals_the_equations(groups, use_bias):
     assert outputs.shape == (2, 3, 9)
     allowed = MASK[:, None, :].repeat(3, axis=1)
     expected, weights = reference(layer, QUERY, VALUE, KEY, allowed)
-    assert_allclose(outputs, expected, atol=1e-12)
-    assert_allclose(scores, weights, atol=1e-12)
+    np.testing.assert_allclose(outputs, expected, atol=1e-12)
+    np.testing.assert_allclose(scores, weights, atol=1e-12)
 
 
 def test_parameters():
@@ -107,7 +104,7 @@ def test_equals_keras():
     for name in names:
         dense = getattr(theirs, f"_{name}_dense")
         for kind in ("kernel", "bias"):
-            weight = array(getattr(ours, f"{name}_{kind}"))
+            weight = np.asarray(getattr(ours, f"{name}_{kind}"))
             getattr(dense, kind).assign(
                 weight.reshape(getattr(dense, kind).shape)
             )
@@ -118,8 +115,8 @@ def test_equals_keras():
     outputs, scores = ours(
         QUERY, VALUE, KEY, attention_mask=pairs, return_attention_scores=True
     )
-    assert_allclose(outputs, expected, atol=1e-6)
-    assert_allclose(scores, expected_scores, atol=1e-6)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
 
 
 def test_grouped_queries_equal_keras():
@@ -132,11 +129,13 @@ def test_grouped_queries_equal_keras():
     for name in ("query", "key", "value", "output"):
         dense = getattr(theirs, f"_{name}_dense")
         for kind in ("kernel", "bias"):
-            weight = array(getattr(ours, f"{name}_{kind}"))
+            weight = np.asarray(getattr(ours, f"{name}_{kind}"))
             getattr(dense, kind).assign(
                 weight.reshape(getattr(dense, kind).shape)
             )
-    assert_allclose(ours(states, states), theirs(states, states), atol=1e-6)
+    np.testing.assert_allclose(
+        ours(states, states), theirs(states, states), atol=1e-6
+    )
 
 
 def test_an_attention_of_another_kind_in_every_head():
@@ -156,7 +155,7 @@ def test_an_attention_of_another_kind_in_every_head():
         )
     # It is one layer, which others can look into.
     assert len(recorded) == 1
-    weights = {w.path.split("/", 1)[1]: array(w) for w in layer.weights}
+    weights = {w.path.split("/", 1)[1]: np.asarray(w) for w in layer.weights}
 
     def project(name, inputs):
         outputs = inputs @ weights[f"{name}_kernel"] + weights[f"{name}_bias"]
@@ -174,10 +173,12 @@ def test_an_attention_of_another_kind_in_every_head():
         logits = (hidden @ weights["score/score_kernel"])[:, 0]
         row = np.exp(logits) * allowed[b, n, t]
         row = row / max(row.sum(), 1e-30)
-        assert_allclose(scores[b, n, t], row, atol=1e-12)
+        np.testing.assert_allclose(scores[b, n, t], row, atol=1e-12)
         context[b, t, n] = row @ value[b, :, n]
     expected = context.reshape(2, 3, 24) @ weights["output_kernel"]
-    assert_allclose(outputs, expected + weights["output_bias"], atol=1e-12)
+    np.testing.assert_allclose(
+        outputs, expected + weights["output_bias"], atol=1e-12
+    )
 
 
 POSITIONS = {
@@ -216,24 +217,24 @@ def test_one_step_at_a_time(groups, position, window_size, capacity):
             return_attention_scores=True,
         )
         rows.append(row)
-        assert_allclose(
+        np.testing.assert_allclose(
             own[..., :last], scores[:, :, first:last, :last], atol=1e-12
         )
-        assert_array_equal(own[..., last:], 0)
+        np.testing.assert_array_equal(own[..., last:], 0)
         assert before is not memory
-    assert_allclose(np.concatenate(rows, axis=1), whole, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(rows, axis=1), whole, atol=1e-12)
 
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_cache_in_a_loop(jit):
-    states = ops.convert_to_tensor(DRAW(size=(2, 6, 7)))
+    states = tf.constant(DRAW(size=(2, 6, 7)))
     layer = made(states, states, position=RotaryEmbedding(dtype="float64"))
     whole = layer(states, states, use_causal_mask=True)
 
     @tf.function(jit_compile=jit)
     def decode(states):
         memory = layer.project(states[:, :0], capacity=6)
-        outputs = ops.zeros((6, 2, 7), "float64")
+        outputs = tf.zeros((6, 2, 7), "float64")
 
         def step(index, memory, outputs):
             token = tf.gather(states, [index], axis=1)
@@ -248,7 +249,9 @@ def test_a_cache_in_a_loop(jit):
             lambda index, *_: index < 6, step, (0, memory, outputs)
         )[2]
 
-    assert_allclose(decode(states), tf.transpose(whole, (1, 0, 2)), atol=1e-12)
+    np.testing.assert_allclose(
+        decode(states), tf.transpose(whole, (1, 0, 2)), atol=1e-12
+    )
 
 
 def test_masks_of_a_cache():
@@ -260,7 +263,9 @@ def test_masks_of_a_cache():
             states[:, :3], value_mask=MASK[:, :3], capacity=capacity
         )
         memory = layer.append(memory, states[:, 3:], value_mask=MASK[:, 3:])
-        assert_allclose(layer.attend(states[:, 4:], memory), whole, atol=1e-12)
+        np.testing.assert_allclose(
+            layer.attend(states[:, 4:], memory), whole, atol=1e-12
+        )
 
 
 def test_a_full_cache_is_refused():
@@ -291,7 +296,7 @@ def test_file(position, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = DRAW(size=(2, 5, 7))
-    assert_array_equal(model(inputs), loaded(inputs))
+    np.testing.assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_positions_matter():
@@ -354,10 +359,12 @@ def test_equals_torch():
         outputs, scores = layer(
             *inputs, value_mask=torch["mask"], return_attention_scores=True
         )
-        loss = ops.sum(outputs * torch["direction"])
-    assert_allclose(outputs, torch["outputs"], atol=1e-12)
-    assert_allclose(scores, torch["scores"], atol=1e-12)
+        loss = tf.reduce_sum(outputs * torch["direction"])
+    np.testing.assert_allclose(outputs, torch["outputs"], atol=1e-12)
+    np.testing.assert_allclose(scores, torch["scores"], atol=1e-12)
     watched = [*inputs, layer.query_kernel.value, layer.output_kernel.value]
     names = ("query", "value", "key", "query_kernel", "output_kernel")
     for name, gradient in zip(names, tape.gradient(loss, watched)):
-        assert_allclose(gradient, torch[f"{name}_gradient"], atol=1e-12)
+        np.testing.assert_allclose(
+            gradient, torch[f"{name}_gradient"], atol=1e-12
+        )

@@ -3,12 +3,9 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from layers._normalization import make_normalization
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
-from keras import ops
 
 EPSILON = 1e-3
 OF_SEQUENCES = ("layer", "rms", "batch", "group")
@@ -39,18 +36,18 @@ def made(kind, axis_of="sequence", **options):
 
 def normalized(layer, inputs, axes, center=True):
     """The equation, with statistics over `axes`."""
-    inputs = array(inputs, "float64")
+    inputs = np.asarray(inputs, "float64")
     mean = inputs.mean(axes, keepdims=True) if center else 0
     variance = ((inputs - mean) ** 2).mean(axes, keepdims=True)
     outputs = (inputs - mean) / np.sqrt(variance + EPSILON)
-    weights = array([weight) for weight in layer.trainable_variables]
+    weights = [weight.numpy() for weight in layer.trainable_variables]
     outputs = outputs * weights[0].astype("float64")
     return outputs + weights[1].astype("float64") if center else outputs
 
 
 def expected_of(layer, kind, axis_of, inputs):
     """Each kind by its definition."""
-    inputs = array(inputs, "float64")
+    inputs = np.asarray(inputs, "float64")
     if axis_of == "sequence":
         axes = {"layer": -1, "rms": -1, "batch": (0, 1), "group": -1}[kind]
     else:
@@ -64,7 +61,7 @@ def expected_of(layer, kind, axis_of, inputs):
     if kind != "group":
         return normalized(layer, inputs, axes, center=kind != "rms")
     outputs = np.zeros(inputs.shape)
-    whole = array([weight) for weight in layer.trainable_variables]
+    whole = [weight.numpy() for weight in layer.trainable_variables]
     for first in (0, 2, 4):
         features = slice(first, first + 2)
         part = inputs[..., features]
@@ -112,7 +109,7 @@ def test_four_normalizations_of_a_feature_map_by_hand():
         layer = make_normalization(
             kind, "feature_map", epsilon=0, num_groups=1, dtype="float64"
         )
-        assert_allclose(
+        np.testing.assert_allclose(
             layer(inputs, training=True), np.stack(values), atol=1e-12
         )
 
@@ -123,7 +120,7 @@ def test_equals_the_definition(which):
     inputs = draw(*SHAPES[axis_of], seed=9)
     outputs = layer(inputs, mask=None, training=True)
     expected = expected_of(layer, kind, axis_of, inputs)
-    assert_allclose(outputs, expected, atol=1e-12)
+    np.testing.assert_allclose(outputs, expected, atol=1e-12)
 
 
 def test_sequences_of_pictures_keep_their_positions_apart():
@@ -132,7 +129,7 @@ def test_sequences_of_pictures_keep_their_positions_apart():
     for kind in POSITIONWISE:
         layer = made(kind, dtype="float64")
         flat = layer(np.reshape(inputs, (2, 15, 6)))
-        assert_allclose(
+        np.testing.assert_allclose(
             layer(inputs), np.reshape(flat, inputs.shape), atol=1e-14
         )
 
@@ -140,7 +137,7 @@ def test_sequences_of_pictures_keep_their_positions_apart():
 def test_kinds_differ():
     inputs = draw(*SHAPES["feature_map"])
     outputs = [
-        array(
+        np.asarray(
             make_normalization(
                 kind, "feature_map", num_groups=3, dtype="float64"
             )(inputs, training=True)
@@ -156,21 +153,21 @@ def test_batch_statistics_in_training_and_moving_averages_at_inference():
     layer = made("batch", "feature_map", dtype="float64")
     # Before any training: mean 0 and variance 1.
     mean, variance = np.zeros(6), np.ones(6)
-    gamma, beta = (array(weight) for weight in layer.trainable_variables)
+    gamma, beta = (weight.numpy() for weight in layer.trainable_variables)
     for step in range(4):
         batch = draw(*SHAPES["feature_map"], seed=step)
-        assert_allclose(
+        np.testing.assert_allclose(
             layer(batch, training=False),
             (batch - mean) / np.sqrt(variance + EPSILON) * gamma + beta,
             atol=1e-12,
         )
         expected = expected_of(layer, "batch", "feature_map", batch)
         outputs = layer(batch, training=True)
-        assert_allclose(outputs, expected, atol=1e-12)
+        np.testing.assert_allclose(outputs, expected, atol=1e-12)
         mean = 0.99 * mean + 0.01 * batch.mean((0, 1, 2))
         variance = 0.99 * variance + 0.01 * batch.var((0, 1, 2))
-    assert_allclose(array(layer.moving_mean), mean)
-    assert_allclose(array(layer.moving_variance), variance)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), mean)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), variance)
 
 
 def test_batch_statistics_leave_out_masked_positions():
@@ -179,19 +176,19 @@ def test_batch_statistics_leave_out_masked_positions():
     garbage = np.where(mask[:, :, None], inputs, 1e4)
     real = inputs[mask]
     gamma, beta = (
-        array(weight) for weight in made("batch").trainable_variables
+        weight.numpy() for weight in made("batch").trainable_variables
     )
     expected = (real - real.mean(0)) / np.sqrt(real.var(0) + EPSILON)
-    implicit = ops.convert_to_tensor(garbage)
-    implicit._keras_mask = ops.convert_to_tensor(mask)
+    implicit = tf.constant(garbage)
+    implicit._keras_mask = tf.constant(mask)
     for array, options in ((garbage, {"mask": mask}), (implicit, {})):
         layer = made("batch", dtype="float64")
         outputs = layer(array, training=True, **options)
-        assert_allclose(
-            array(outputs)[mask], expected * gamma + beta, rtol=1e-5
+        np.testing.assert_allclose(
+            np.asarray(outputs)[mask], expected * gamma + beta, rtol=1e-5
         )
-        assert_allclose(
-            array(layer.moving_mean), 0.01 * real.mean(0), rtol=1e-6
+        np.testing.assert_allclose(
+            layer.moving_mean.numpy(), 0.01 * real.mean(0), rtol=1e-6
         )
 
 
@@ -203,7 +200,7 @@ def test_the_future_cannot_leak(kind):
         changed = inputs.copy()
         changed[:, length:] = draw(2, 5 - length, 6, seed=length) * 100
         for future in (changed, inputs[:, :length]):
-            assert_allclose(
+            np.testing.assert_allclose(
                 layer(future)[:, :length], layer(inputs)[:, :length], atol=2e-6
             )
         assert np.any(layer(changed)[:, length:] != layer(inputs)[:, length:])
@@ -215,9 +212,9 @@ def test_a_mask_changes_nothing_and_stays(kind):
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 6, mask_zero=True)(ids)
     outputs = layer(embedded, training=True)
-    assert_array_equal(outputs._keras_mask, ids != 0)
-    assert_array_equal(
-        outputs, layer(array(embedded), mask=ids != 0, training=False)
+    np.testing.assert_array_equal(outputs._keras_mask, ids != 0)
+    np.testing.assert_array_equal(
+        outputs, layer(np.asarray(embedded), mask=ids != 0, training=False)
     )
 
 
@@ -254,7 +251,7 @@ def test_all_ways_to_run_agree(which):
         tf.function(train, input_signature=signature),
         tf.function(train, input_signature=signature, jit_compile=True),
     ):
-        assert_allclose(run(inputs), expected, atol=2e-5)
+        np.testing.assert_allclose(run(inputs), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -267,12 +264,12 @@ def test_statistics_are_float32_under_every_policy(which, policy):
     # Squares of these overflow in float16, and differences of this size
     # vanish in a bfloat16 sum.
     inputs = np.random.default_rng(1).normal(size=SHAPES[axis_of]) + 30
-    inputs = ops.cast(inputs * 1000, half)
+    inputs = tf.cast(inputs * 1000, half)
     outputs = layer(inputs, training=True)
     assert outputs.dtype == half
-    expected = expected_of(layer, kind, axis_of, array(inputs))
-    assert_allclose(
-        array(outputs, "float64"),
+    expected = expected_of(layer, kind, axis_of, np.asarray(inputs))
+    np.testing.assert_allclose(
+        np.asarray(outputs, "float64"),
         expected,
         rtol=2 ** (-8 if half == "bfloat16" else -11),
         atol=2e-3,
@@ -284,9 +281,9 @@ def test_inputs_are_not_rounded_before_their_statistics():
     inputs = 1000 + draw(2, 5, 6) / 10
     for kind in ("layer", "group"):
         layer = made(kind, dtype="mixed_bfloat16")
-        outputs = array(layer(inputs.astype("float32")), "float64")
+        outputs = np.asarray(layer(inputs.astype("float32")), "float64")
         expected = expected_of(layer, kind, "sequence", inputs)
-        assert_allclose(outputs, expected, rtol=2**-8, atol=0.02)
+        np.testing.assert_allclose(outputs, expected, rtol=2**-8, atol=0.02)
 
 
 def test_gradients_equal_finite_differences(which):
@@ -296,7 +293,7 @@ def test_gradients_equal_finite_differences(which):
     direction = draw(*SHAPES[axis_of], seed=5)
 
     def loss():
-        return ops.sum(layer(inputs, training=True) * direction)
+        return tf.reduce_sum(layer(inputs, training=True) * direction)
 
     weights = [weight.value for weight in layer.trainable_variables]
     assert len(weights) == (1 if kind == "rms" else 2)
@@ -305,7 +302,7 @@ def test_gradients_equal_finite_differences(which):
     gradients = tape.gradient(value, [inputs, *weights])
     compiled = tf.function(loss)
     for variable, gradient in zip([inputs, *weights], gradients):
-        start = array(variable).copy()
+        start = variable.numpy().copy()
         slopes = np.zeros(start.shape)
         for place in np.ndindex(start.shape):
             for sign in (1, -1):
@@ -314,7 +311,7 @@ def test_gradients_equal_finite_differences(which):
                 variable.assign(moved)
                 slopes[place] += sign * compiled().numpy() / 2e-6
         variable.assign(start)
-        assert_allclose(gradient, slopes, atol=1e-6)
+        np.testing.assert_allclose(gradient, slopes, atol=1e-6)
         assert np.abs(gradient).max() > 0.1
 
 
@@ -347,7 +344,7 @@ def test_config_and_file(which, tmp_path):
     model(inputs, training=True)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert_array_equal(model(inputs), loaded(inputs))
+    np.testing.assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_one_number_and_equal_numbers():
@@ -356,7 +353,7 @@ def test_one_number_and_equal_numbers():
         layer = make_normalization(kind, num_groups=1)
         outputs = layer(tf.fill((2, 3, 1), 5.0), training=True)
         wanted = 1 if kind == "rms" else 0
-        assert_allclose(outputs, tf.fill((2, 3, 1), wanted * 1.0))
+        np.testing.assert_allclose(outputs, tf.fill((2, 3, 1), wanted * 1.0))
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,11 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from layers.relative_position_bias import relative_position_bucket
 from layers.relative_position_bias import RelativePositionBias
-from tests.layers.running import array
-from tests.layers.running import assert_allclose
-from tests.layers.running import assert_array_equal
 
 SMALL = {"num_buckets": 8, "max_distance": 16}
 TABLE = np.random.default_rng(1).normal(size=(8, 3))
@@ -52,7 +50,7 @@ def made(**options):
 
 def buckets(distances, **options):
     distances = ops.convert_to_tensor(list(distances), dtype="int32")
-    return array(relative_position_bucket(distances, **options)).tolist()
+    return np.asarray(relative_position_bucket(distances, **options)).tolist()
 
 
 def test_buckets_by_hand():
@@ -101,13 +99,13 @@ def test_buckets_equal_the_paper(num_buckets, max_distance, bidirectional):
 def test_each_pair_has_the_bias_of_its_bucket(lengths, bidirectional):
     layer = made(bidirectional=bidirectional)
     query_length, key_length = lengths
-    assert_allclose(
+    np.testing.assert_allclose(
         layer(query_length, key_length),
         pairs(*lengths, key_length - query_length, bidirectional),
         rtol=1e-6,
     )
     for first_position in (0, 3, -2):
-        assert_allclose(
+        np.testing.assert_allclose(
             layer(query_length, key_length, first_position=first_position),
             pairs(*lengths, first_position, bidirectional),
             rtol=1e-6,
@@ -116,13 +114,15 @@ def test_each_pair_has_the_bias_of_its_bucket(lengths, bidirectional):
 
 def test_one_query_of_a_step_has_its_row():
     layer = made(bidirectional=False)
-    whole = array(layer(6, 6))
+    whole = np.asarray(layer(6, 6))
     for step in range(6):
         # Over the keys so far, and over a cache with room for six.
         row = layer(1, step + 1)
-        assert_array_equal(row[:, :, 0], whole[:, :, step, : step + 1])
-        row = layer(1, 6, first_position=ops.convert_to_tensor(step))
-        assert_array_equal(row[:, :, 0], whole[:, :, step])
+        np.testing.assert_array_equal(
+            row[:, :, 0], whole[:, :, step, : step + 1]
+        )
+        row = layer(1, 6, first_position=tf.constant(step))
+        np.testing.assert_array_equal(row[:, :, 0], whole[:, :, step])
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -141,20 +141,17 @@ def test_lengths_known_in_the_graph_only(jit):
         return layer(*lengths), layer(*lengths, first_position=first_position)
 
     for lengths in ((5, 7), (7, 5), (1, 9)):
-        ending, starting = bias(ops.zeros(lengths), 2)
+        ending, starting = bias(tf.zeros(lengths), 2)
         expected = pairs(*lengths, lengths[1] - lengths[0])
-        assert_allclose(ending, expected, rtol=1e-6)
-        assert_allclose(starting, pairs(*lengths, 2), rtol=1e-6)
+        np.testing.assert_allclose(ending, expected, rtol=1e-6)
+        np.testing.assert_allclose(starting, pairs(*lengths, 2), rtol=1e-6)
 
 
 def test_lengths_may_be_tensors():
     layer = made()
     for dtype in ("int32", "int64"):
-        lengths = (
-            ops.convert_to_tensor(5, dtype),
-            ops.convert_to_tensor(7, dtype),
-        )
-        assert_allclose(layer(*lengths), pairs(5, 7, 2), rtol=1e-6)
+        lengths = tf.constant(5, dtype), tf.constant(7, dtype)
+        np.testing.assert_allclose(layer(*lengths), pairs(5, 7, 2), rtol=1e-6)
 
 
 def test_symbolic_shape():
@@ -163,7 +160,7 @@ def test_symbolic_shape():
     assert outputs.shape == (1, 3, None, None)
     assert made()(5, scalar).shape == (1, 3, 5, None)
     model = keras.Model(scalar, outputs)
-    assert_allclose(model(ops.convert_to_tensor(6)), pairs(6, 6, 0), rtol=1e-6)
+    np.testing.assert_allclose(model(tf.constant(6)), pairs(6, 6, 0), rtol=1e-6)
 
 
 def test_weights():
@@ -195,20 +192,18 @@ def test_gradient_is_the_sum_over_the_bucket(jit):
     def gradient():
         with tf.GradientTape() as tape:
             bias = layer(9, 11, first_position=1)
-        slope = tape.gradient(
-            bias, layer.bias.value, ops.convert_to_tensor(direction)
-        )
+        slope = tape.gradient(bias, layer.bias.value, tf.constant(direction))
         return tf.convert_to_tensor(slope)
 
     expected = np.zeros((8, 3))
     for head, query, key in np.ndindex(3, 9, 11):
         bucket = paper_bucket(key - (1 + query), 8, 16, True)
         expected[bucket, head] += direction[0, head, query, key]
-    assert_allclose(gradient(), expected, atol=1e-12)
+    np.testing.assert_allclose(gradient(), expected, atol=1e-12)
     # No distance has the first bucket of the upper half.
     reached = np.delete(np.arange(8), 4)
     assert np.abs(expected[reached]).min() > 1e-2
-    assert_array_equal(expected[4], 0)
+    np.testing.assert_array_equal(expected[4], 0)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +215,9 @@ def test_precision(policy, unit):
     # Far positions are whole numbers, never in half precision.
     bias = layer(5, 2049)
     assert bias.dtype == layer.compute_dtype
-    assert_allclose(array(bias, "float64"), pairs(5, 2049, 2044), rtol=unit)
+    np.testing.assert_allclose(
+        np.asarray(bias, "float64"), pairs(5, 2049, 2044), rtol=unit
+    )
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -245,7 +242,9 @@ def test_in_a_model_and_its_file(tmp_path, jit):
     scores = np.random.default_rng(0).normal(size=(2, 3, 5, 7))
     scores = scores.astype("float32")
     for each in (model, loaded):
-        assert_allclose(each(scores), scores + pairs(5, 7, 2), atol=1e-6)
+        np.testing.assert_allclose(
+            each(scores), scores + pairs(5, 7, 2), atol=1e-6
+        )
     model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=jit)
     model.fit(scores, np.zeros(scores.shape), verbose=0)
     assert np.abs(model.get_weights()[0] - TABLE).max() > 1e-3

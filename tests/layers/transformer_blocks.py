@@ -7,7 +7,6 @@ from layers.encoder_block import EncoderBlock
 from layers.feed_forward import FeedForward
 from layers.multi_head_attention import MultiHeadAttention
 from layers.rotary_embedding import RotaryEmbedding
-from tests.layers.running import array
 
 # B 2, T 5, S 3; 8 wide, the memory 7 wide.
 DRAW = np.random.default_rng(0).normal
@@ -61,5 +60,5 @@ def layer_norm(inputs, weights):
 
 def numpy_normalization(block, name):
     layer = getattr(block, f"{name}_normalization")
-    weights = [array(weight) for weight in (layer.gamma, layer.beta)]
-    return lambda inputs: layer_norm(array(inputs), weights)
+    weights = [np.asarray(weight) for weight in (layer.gamma, layer.beta)]
+    return lambda inputs: layer_norm(np.asarray(inputs), weights)
