@@ -58,7 +58,7 @@ def test_the_file_overrides_the_preset(file):
     assert configuration.preset == "bahdanau_translator_small"
     assert configuration.recipe.epochs == 5
     assert configuration.model["hidden_dim"] == 32
-    assert configuration.model["dropout"] == 0.5  # of the preset
+    assert configuration.model["dropout"] == 0.3  # of the preset
     assert configuration.recipe.label_smoothing == 0.1
 
 
