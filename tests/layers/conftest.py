@@ -3,13 +3,20 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras.src.backend.common import dtypes
 
 import layers
-from layers.concat_attention import ConcatAttention
-from layers.local_attention import LocalAttention
-from layers.location_attention import LocationAttention
-from layers.multiplicative_attention import MultiplicativeAttention
+from tests.layers import layer_table
+from tests.layers.running import array
+from tests.layers.running import BACKEND
+from tests.layers.running import compiled
+from tests.layers.running import gradients
+
+if BACKEND != "tensorflow":
+    # There most operations of Keras make float32 of float64, against their
+    # own layers' policies (keras-team/keras#23704). As they are meant, and
+    # as they are on TensorFlow, equations can be tested to the last digits.
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +26,11 @@ class Case:
     All sizes of the checks differ: B 2, T 3, S 5, and these.
 
     Attributes:
+        num_heads: N, where the layer has more than one.
+        heads_per_query: How many of the heads a query uses.
+        context_dim: Width of the context, where that is not the value's.
+        bare: Arguments that, with unit matrices, make the context of S = 5
+            unit vectors show the weights of the heads side by side.
         has_weights: Whether the layer has something to learn.
         uses_key: Whether what the keys hold matters.
         sums_to_one: Whether scores sum to 1 over the allowed keys, and not
@@ -30,6 +42,10 @@ class Case:
     query_dim: int = 7
     key_dim: int = 11
     value_dim: int = 13
+    num_heads: int = 1
+    heads_per_query: int | None = None
+    context_dim: int = 13
+    bare: dict = dataclasses.field(default_factory=dict)
     has_weights: bool = True
     uses_key: bool = True
     sums_to_one: bool = True
@@ -64,7 +80,7 @@ class Case:
 CASES = (
     Case(layers.AdditiveAttention, {"units": 17}),
     Case(layers.AdditiveAttention, {"units": 17, "use_bias": True}),
-    Case(ConcatAttention, {"units": 17}),
+    Case(layers.ConcatAttention, {"units": 17}),
     Case(layers.DotProductAttention, {}, key_dim=7, has_weights=False),
     Case(
         layers.DotProductAttention,
@@ -74,21 +90,51 @@ CASES = (
     ),
     Case(layers.DotProductAttention, {"units": 17}),
     # Windows that hold all of 5 keys, not all of 199.
-    Case(LocalAttention, {"window_size": 5}),
+    Case(layers.LocalAttention, {"window_size": 5}),
     Case(
-        LocalAttention,
+        layers.LocalAttention,
         {"window_size": 5, "alignment": "predictive", "units": 17},
         sums_to_one=False,
     ),
-    Case(LocationAttention, {"max_length": 211}),
+    Case(layers.LocationAttention, {"max_length": 211}),
     Case(
-        LocationAttention,
+        layers.LocationAttention,
         {"max_length": 211, "use_key": False},
         uses_key=False,
     ),
-    Case(MultiplicativeAttention, {}),
+    # Without biases a context of 0 is an output of 0.
     Case(
-        MultiplicativeAttention,
+        layers.MixtureOfAttentionHeads,
+        {"num_experts": 6, "experts_per_token": 2, "key_dim": 4},
+        num_heads=6,
+        heads_per_query=2,
+        context_dim=7,
+        bare={"value_dim": 5, "output_dim": 30},
+    ),
+    Case(
+        layers.MultiHeadAttention,
+        {"num_heads": 4, "key_dim": 6, "use_bias": False},
+        num_heads=4,
+        context_dim=7,
+        bare={"value_dim": 5, "output_dim": 20},
+    ),
+    Case(
+        layers.MultiHeadAttention,
+        {
+            "num_heads": 4,
+            "key_dim": 6,
+            "num_key_value_heads": 2,
+            "value_dim": 9,
+            "output_dim": 17,
+            "use_bias": False,
+        },
+        num_heads=4,
+        context_dim=17,
+        bare={"num_key_value_heads": 4, "value_dim": 5, "output_dim": 20},
+    ),
+    Case(layers.MultiplicativeAttention, {}),
+    Case(
+        layers.MultiplicativeAttention,
         {"score_mode": "dot"},
         key_dim=7,
         has_weights=False,
@@ -108,32 +154,52 @@ def cases():
 
 @pytest.fixture(scope="session")
 def assert_gradients_match():
-    """Gradients of float64 weights equal differences along some directions."""
+    """Gradients in float64 equal differences along some directions."""
 
-    def check(loss, weights, step=1e-5):
-        with tf.GradientTape() as tape:
-            value = loss()
-        gradients = tape.gradient(value, [weight.value for weight in weights])
-        assert gradients
+    def check(function, weights=(), tensors=(), jit=None, smallest=1e-4):
+        """
+        Args:
+            function, weights, tensors, jit: As in `gradients`.
+            smallest: What the largest number of each gradient exceeds.
+
+        Returns:
+            As `gradients`.
+        """
+        found = gradients(function, tensors, weights, jit)
+        run = compiled(function, jit, variables=weights)
+        tensors = [array(tensor) for tensor in tensors]
+        places = [*range(len(tensors)), *weights]
+        assert places
         draw = np.random.default_rng(13).normal
-        for weight, gradient in zip(weights, gradients):
-            old = np.array(weight.numpy())
-            assert old.dtype == "float64"
-            assert np.abs(gradient).max() > 1e-4, weight.path
+        step = 1e-5
+        for place, gradient in zip(places, [*found[0], *found[1]]):
+            given = isinstance(place, int)
+            old = tensors[place] if given else array(place).copy()
+            name = f"tensor {place}" if given else place.path
+            assert old.dtype == gradient.dtype == "float64"
+            assert np.abs(gradient).max() > smallest, name
             for _ in range(3):
                 direction = draw(size=old.shape)
                 sides = []
                 for sign in (1, -1):
-                    weight.assign(old + sign * step * direction)
-                    sides.append(float(loss()))
-                weight.assign(old)
+                    moved = old + sign * step * direction
+                    if given:
+                        others = list(tensors)
+                        others[place] = moved
+                        sides.append(float(array(run(*others))))
+                    else:
+                        place.assign(moved)
+                        sides.append(float(array(run(*tensors))))
+                if not given:
+                    place.assign(old)
                 np.testing.assert_allclose(
                     np.sum(gradient * direction),
                     (sides[0] - sides[1]) / (2 * step),
                     rtol=1e-6,
                     atol=1e-8,
-                    err_msg=weight.path,
+                    err_msg=name,
                 )
+        return found
 
     return check
 
@@ -141,3 +207,36 @@ def assert_gradients_match():
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(11)
+
+
+# Tests of one backend, and the table of the checks.
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--layer-table",
+        metavar="FILE",
+        help="write which checks each layer passed to FILE",
+    )
+
+
+def pytest_configure(config):
+    path = config.getoption("layer_table", None)
+    if path is None:
+        return
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError(
+            "--layer-table counts the tests of one process: run it without -n."
+        )
+    config.pluginmanager.register(layer_table.Counter(path))
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        layer_table.checks_of(item)
+    if BACKEND != "tensorflow":
+        others = {
+            item for item in items if item.get_closest_marker("tensorflow")
+        }
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from layers import AdditiveAttention
+from tests.layers.running import assert_allclose
 
 
 def softmax(logits):
@@ -32,12 +33,12 @@ def test_by_hand():
     )
     context, scores = layer(query, value, key, return_attention_scores=True)
     # 2^5, 1, 2^8 and 2^-5, 2^-8, 1, the second times 2^8.
-    np.testing.assert_allclose(
+    assert_allclose(
         scores[0, 0],
         [[32 / 289, 1 / 289, 256 / 289], [8 / 265, 1 / 265, 256 / 265]],
         rtol=2e-5,
     )
-    np.testing.assert_allclose(
+    assert_allclose(
         context[0],
         [[(32 + 256) / 289, 257 / 289], [(8 + 256) / 265, 257 / 265]],
         rtol=2e-5,
@@ -66,8 +67,8 @@ def test_equals_the_paper(use_bias):
         *([w, u, v, bias] if use_bias else [w, u, v]),
     )
     context, scores = layer(state, memory, key, return_attention_scores=True)
-    np.testing.assert_allclose(scores[:, 0], weights, atol=1e-5)
-    np.testing.assert_allclose(context, expected, atol=1e-5)
+    assert_allclose(scores[:, 0], weights, atol=1e-5)
+    assert_allclose(context, expected, atol=1e-5)
 
 
 def test_weights():

@@ -3,12 +3,22 @@ import copy
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers import AdditiveAttention
 from layers import AttentionDecoder
 from layers import DotProductAttention
 from layers import record_attention
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import each_jit
+from tests.layers.running import JIT
+from tests.layers.running import JIT_COMPILE
+from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 # B 2, T 3, S 5, 4 input features, 6 value features, 7 units, compared in a
 # space of 8.
@@ -31,6 +41,18 @@ all_kinds = pytest.mark.parametrize(
         for cell in CELLS
         for attention in ATTENTIONS
         for input_in_query in (False, True)
+    ],
+)
+# Nothing but the query of an attention reads what `input_in_query` adds.
+each_pair = pytest.mark.parametrize(
+    "cell, attention, input_in_query",
+    [
+        ("gru", "additive", False),
+        *(
+            (cell, attention, True)
+            for cell in CELLS
+            for attention in ATTENTIONS
+        ),
     ],
 )
 few_kinds = pytest.mark.parametrize(
@@ -111,7 +133,7 @@ def weights_by_formula(kind, query, keys, weights):
 def decoder_by_formula(decoder, cell, attention, input_in_query):
     """States, contexts and attention weights, in plain NumPy."""
     weights = {
-        weight.path.split("decoder/")[1].replace("/", "_"): weight.numpy()
+        weight.path.split("decoder/")[1].replace("/", "_"): array(weight)
         for weight in decoder.weights
     }
     own = {
@@ -149,15 +171,13 @@ def test_equals_the_formula(cell, attention, input_in_query):
     expected = decoder_by_formula(decoder, cell, attention, input_in_query)
     with record_attention() as recorded:
         states, contexts = run(decoder, attention)
-    np.testing.assert_allclose(states, expected[0], atol=1e-12)
-    np.testing.assert_allclose(contexts, expected[1], atol=1e-12)
+    assert_allclose(states, expected[0], atol=1e-12)
+    assert_allclose(contexts, expected[1], atol=1e-12)
     if attention == "none":
         assert recorded == {}
     else:
         assert list(recorded) == ["decoder/look"]
-        np.testing.assert_allclose(
-            recorded["decoder/look"], expected[2], atol=1e-12
-        )
+        assert_allclose(recorded["decoder/look"], expected[2], atol=1e-12)
 
 
 @all_kinds
@@ -166,74 +186,55 @@ def test_steps_equal_the_call(cell, attention, input_in_query):
     value, mask = given(attention)
     with record_attention() as whole:
         expected_states, expected_contexts = run(decoder, attention)
-    memory = decoder.project(tf.constant(value), value_mask=mask)
-    states = decoder.start(tf.constant(INITIAL))
+    memory = decoder.project(ops.convert_to_tensor(value), value_mask=mask)
+    states = decoder.start(ops.convert_to_tensor(INITIAL))
     assert len(states) == decoder.cell.num_states
     for t in range(3):
         with record_attention() as scores:
             states, context = decoder.step(
-                tf.constant(INPUTS[:, t]), states, memory
+                ops.convert_to_tensor(INPUTS[:, t]), states, memory
             )
-        np.testing.assert_allclose(states[0], expected_states[:, t], atol=1e-12)
-        np.testing.assert_allclose(context, expected_contexts[:, t], atol=1e-12)
+        assert_allclose(states[0], expected_states[:, t], atol=1e-12)
+        assert_allclose(context, expected_contexts[:, t], atol=1e-12)
         assert list(scores) == list(whole)
         for path, row in scores.items():
-            np.testing.assert_allclose(
-                row[:, :, 0], whole[path][:, :, t], atol=1e-12
-            )
+            assert_allclose(row[:, :, 0], whole[path][:, :, t], atol=1e-12)
 
 
-@all_kinds
-def test_gradients_equal_finite_differences(cell, attention, input_in_query):
+@each_pair
+def test_gradients_equal_finite_differences(
+    cell, attention, input_in_query, assert_gradients_match
+):
     decoder = made(cell, attention, input_in_query)
     draw = np.random.default_rng(5).normal
     on_states, on_contexts = draw(size=(2, 3, 7)), draw(size=(2, 3, 6))
     value, mask = given(attention)
-    value, initial = tf.Variable(value), tf.Variable(INITIAL)
-    inputs = tf.Variable(INPUTS)
 
-    @tf.function
-    def loss():
+    def loss(inputs, value, initial):
         states, contexts = decoder(inputs, value, initial, value_mask=mask)
-        return tf.reduce_sum(states * on_states) + tf.reduce_sum(
-            contexts * on_contexts
+        return weighted_sum(states, on_states) + weighted_sum(
+            contexts, on_contexts
         )
 
-    @tf.function
-    def gradients():
-        with tf.GradientTape() as tape:
-            total = loss()
-        return tape.gradient(total, variables)
-
-    variables = [weight.value for weight in decoder.trainable_variables]
+    weights = decoder.trainable_variables
     number = {"additive": 3, "scaled_dot": 2, "none": 0}[attention]
-    assert len(variables) == 4 + number + (cell == "gru")
-    variables += [inputs, value, initial]
-    found = gradients()
-    sizes = [np.abs(gradient).max() for gradient in found]
+    assert len(weights) == 4 + number + (cell == "gru")
+    found = assert_gradients_match(
+        loss, weights, [INPUTS, value, INITIAL], jit=JIT[0]
+    )
+    sizes = [np.abs(gradient).max() for gradient in [*found[0], *found[1]]]
     assert all(size > 1e-3 * max(sizes) for size in sizes)
-    for variable, gradient in zip(variables, found):
-        # Along one random direction of each.
-        direction = 1e-5 * draw(size=variable.shape)
-        variable.assign_add(direction)
-        above = loss()
-        variable.assign_sub(2 * direction)
-        below = loss()
-        variable.assign_add(direction)
-        np.testing.assert_allclose(
-            np.sum(direction * gradient),
-            (above - below) / 2,
-            rtol=1e-5,
-            atol=1e-13,
-        )
 
 
 class Subclass(AdditiveAttention):
     """Might score otherwise, so the decoder runs its general loop."""
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize(
+    "jit, mask",
+    [(JIT[0], None), *((jit, MASK) for jit in JIT)],
+    ids=lambda value: "mask" if value is MASK else str(value),
+)
 @pytest.mark.parametrize("input_in_query", [False, True])
 def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
     ran = []
@@ -249,26 +250,22 @@ def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
     for attention in ("additive", "subclass"):
         decoder = made("gru", attention, input_in_query)
 
-        @tf.function(jit_compile=jit)
         def train(inputs, value, initial, decoder=decoder):
-            weights = [w.value for w in decoder.trainable_variables]
-            with tf.GradientTape() as tape:
-                tape.watch([inputs, value, initial])
-                states, contexts = decoder(
-                    inputs, value, initial, value_mask=mask
-                )
-                loss = tf.reduce_sum(states * on_states)
-                loss += tf.reduce_sum(contexts * on_contexts)
-            return (
-                states,
-                contexts,
-                tape.gradient(loss, [*weights, inputs, value, initial]),
-            )
+            outputs = decoder(inputs, value, initial, value_mask=mask)
+            directions = (on_states, on_contexts)
+            return sum(map(weighted_sum, outputs, directions)), outputs
 
-        found.append(train(*map(tf.constant, (INPUTS, VALUE, INITIAL))))
+        found.append(
+            outputs_and_gradients(
+                train,
+                [INPUTS, VALUE, INITIAL],
+                decoder.trainable_variables,
+                jit,
+            )
+        )
     assert ran == ["_run_additive_gru", "_run"]
-    for first, second in zip(*map(tf.nest.flatten, found)):
-        np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+    for first, second in zip(*map(keras.tree.flatten, found)):
+        assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -289,13 +286,13 @@ def test_padding_of_the_source_changes_nothing(cell, attention, input_in_query):
             value_mask=mask,
         )
     for left, right in zip(outputs, expected):
-        np.testing.assert_allclose(left, right, atol=1e-12)
-    np.testing.assert_allclose(
+        assert_allclose(left, right, atol=1e-12)
+    assert_allclose(
         scores["decoder/look"][..., :5],
         expected_scores["decoder/look"],
         atol=1e-12,
     )
-    np.testing.assert_array_equal(scores["decoder/look"][..., 5:], 0)
+    assert_array_equal(scores["decoder/look"][..., 5:], 0)
 
 
 @few_kinds
@@ -303,52 +300,53 @@ def test_trimming_the_future_changes_nothing(cell, attention, input_in_query):
     decoder = made(cell, attention, input_in_query)
     whole = run(decoder, attention)
     for left, right in zip(run(decoder, attention, INPUTS[:, :2]), whole):
-        np.testing.assert_allclose(left, right[:, :2], atol=1e-12)
+        assert_allclose(left, right[:, :2], atol=1e-12)
 
 
 @few_kinds
-@pytest.mark.parametrize("jit_compile", [False, True])
+@each_jit
 def test_asking_for_attention_changes_nothing(
-    cell, attention, input_in_query, jit_compile
+    cell, attention, input_in_query, jit
 ):
     decoder = made(cell, attention, input_in_query, dtype="float32")
 
-    @tf.function(jit_compile=jit_compile)
-    def asked():
+    def ask():
         with record_attention() as scores:
             outputs = run(decoder, attention)
         return outputs, dict(scores)
 
-    unasked = tf.function(
-        lambda: run(decoder, attention), jit_compile=jit_compile
-    )
+    asked = compiled(ask, jit)
+    unasked = compiled(lambda: run(decoder, attention), jit)
     outputs, scores = asked()
     assert len(scores) == (attention != "none")
     for left, right in zip(outputs, unasked()):
-        np.testing.assert_array_equal(left, right)
+        assert_array_equal(left, right)
     for left, right in zip(outputs, run(decoder, attention)):
-        np.testing.assert_allclose(left, right, atol=1e-6)
+        assert_allclose(left, right, atol=1e-6)
 
 
+@pytest.mark.tensorflow
 def test_lengths_known_in_the_graph_only():
+    import tensorflow as tf
+
     decoder = made("gru", "additive", True)
     signature = [
-        tf.TensorSpec([None, None, 4], "float64"),
-        tf.TensorSpec([None, None, 6], "float64"),
-        tf.TensorSpec([None, 7], "float64"),
-        tf.TensorSpec([None, None], "bool"),
+        keras.KerasTensor((None, None, 4), "float64"),
+        keras.KerasTensor((None, None, 6), "float64"),
+        keras.KerasTensor((None, 7), "float64"),
+        keras.KerasTensor((None, None), "bool"),
     ]
 
-    @tf.function(input_signature=signature)
-    def call(inputs, value, initial_state, mask):
+    def train(inputs, value, initial_state, mask):
         with tf.GradientTape() as tape:
             outputs = decoder(inputs, value, initial_state, value_mask=mask)
-            loss = tf.reduce_sum(outputs[0])
+            loss = ops.sum(outputs[0])
         return outputs, tape.gradient(loss, decoder.input_projection.kernel)
 
+    call = compiled(train, False, signature)
     outputs, gradient = call(INPUTS, VALUE, INITIAL, MASK)
     for left, right in zip(outputs, run(decoder, "additive")):
-        np.testing.assert_allclose(left, right, atol=1e-12)
+        assert_allclose(left, right, atol=1e-12)
     assert np.all(np.isfinite(gradient))
 
 
@@ -372,7 +370,7 @@ def test_file_and_symbolic_shapes(cell, attention, input_in_query, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     for left, right in zip(model(inputs), loaded(inputs)):
-        np.testing.assert_array_equal(left, right)
+        assert_array_equal(left, right)
 
 
 @pytest.mark.parametrize(
@@ -386,12 +384,14 @@ def test_one_compiled_step_moves_every_weight(cell, attention, input_in_query):
     ]
     decoder = made(cell, attention, input_in_query, dtype="float32")
     model = keras.Model(symbols, decoder(*symbols))
-    before = [np.array(w.numpy()) for w in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(1.0), ["mse", "mse"], jit_compile=True)
+    before = [array(w).copy() for w in model.trainable_variables]
+    model.compile(
+        keras.optimizers.SGD(1.0), ["mse", "mse"], jit_compile=JIT_COMPILE
+    )
     targets = [DRAW(size=(2, 3, 7)), DRAW(size=(2, 3, 6))]
     model.fit([INPUTS, value, INITIAL], targets, verbose=0)
     for weight, old in zip(model.trainable_variables, before):
-        assert np.abs(weight.numpy() - old).max() > 1e-5, weight.path
+        assert np.abs(array(weight) - old).max() > 1e-5, weight.path
 
 
 @few_kinds
@@ -402,11 +402,11 @@ def test_mixed_precision(cell, attention, input_in_query, policy):
         outputs = run(decoder, attention)
     exact = run(made(cell, attention, input_in_query), attention)
     for left, right in zip(outputs, exact):
-        assert left.dtype == policy.removeprefix("mixed_")
-        np.testing.assert_allclose(np.asarray(left, "float64"), right, atol=0.1)
+        assert dtype_of(left) == policy.removeprefix("mixed_")
+        assert_allclose(array(left, "float64"), right, atol=0.1)
     for row in scores.values():
-        assert row.dtype == "float32"
-        np.testing.assert_allclose(np.sum(row, axis=-1), 1, atol=1e-5)
+        assert dtype_of(row) == "float32"
+        assert_allclose(array(row).sum(axis=-1), 1, atol=1e-5)
 
 
 @few_kinds
@@ -425,9 +425,9 @@ def test_a_source_without_tokens():
     mask = np.array([[True] * 5, [False] * 5])
     with record_attention() as scores:
         states, contexts = decoder(INPUTS, VALUE, INITIAL, value_mask=mask)
-    np.testing.assert_array_equal(scores["decoder/look"][1], 0)
-    np.testing.assert_array_equal(contexts[1], 0)
-    assert np.all(np.isfinite(states))
+    assert_array_equal(scores["decoder/look"][1], 0)
+    assert_array_equal(contexts[1], 0)
+    assert np.all(np.isfinite(array(states)))
 
 
 def test_dropout_of_the_attention_is_refused():

@@ -6,7 +6,6 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
 
 from layers import _attention_path
@@ -16,6 +15,15 @@ from layers._attention_path import DotProduct
 from layers._blockwise import Dropout
 from layers._random_bits import draw_seed
 from layers.masks import collect_masks
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import BACKEND
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import each_jit
+from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -45,20 +53,31 @@ MASKS = {
     },
 }
 GROUPS = {"dot": (6, 3, 1), "additive": (6, 2)}
+# Each mask with shared keys; those of heads however many share them.
+MASKS_OF_GROUPS = [
+    (kind, num_groups, mask)
+    for kind, all_groups in GROUPS.items()
+    for num_groups in all_groups
+    for mask in MASKS
+    if num_groups in (3, 2) or mask in ("none", "pairs of heads", "all")
+]
+# The quickest way to try many: on JAX each operation alone is compiled, too.
+JIT_OF_MANY = True if BACKEND == "jax" else None
+# All at once, in blocks, and where there is one the kernel of the backend.
+PATHS = (False, True, None) if BACKEND == "torch" else (False, True)
 
 
 def tensors(num_groups=6, dtype="float64"):
-    return (
-        tf.constant(DRAW(size=(2, 6, 11, 5)), dtype),
-        tf.constant(DRAW(size=(2, num_groups, 13, 5)), dtype),
-        tf.constant(DRAW(size=(2, num_groups, 13, 7)), dtype),
+    shapes = (2, 6, 11, 5), (2, num_groups, 13, 5), (2, num_groups, 13, 7)
+    return tuple(
+        ops.convert_to_tensor(DRAW(size=shape), dtype) for shape in shapes
     )
 
 
 def score_of(kind, dtype="float64"):
     if kind == "dot":
         return DotProduct(), ()
-    return Additive(), (tf.constant(DRAW(size=(5, 1)), dtype),)
+    return Additive(), (ops.convert_to_tensor(DRAW(size=(5, 1)), dtype),)
 
 
 @pytest.fixture(autouse=True)
@@ -68,106 +87,98 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(_attention_path, "NUM_PARTS", 3)
 
 
-def run(kind, inputs, weights, mask, blockwise, direction, jit=False, **more):
+def run(kind, inputs, weights, mask, blockwise, direction, jit=None, **more):
     """Context and gradients of all inputs and weights."""
     score, _ = score_of(kind)
 
-    @tf.function(jit_compile=jit)
-    def train(inputs, weights):
-        with tf.GradientTape() as tape:
-            tape.watch([inputs, weights])
-            context, _ = attend(
-                score,
-                *inputs,
-                weights,
-                collect_masks(**mask),
-                blockwise=blockwise,
-                asked=False,
-                **more,
-            )
-            loss = tf.reduce_sum(context * direction)
-        return context, tape.gradient(loss, [*inputs, *weights])
+    def train(query, key, value, *weights):
+        context, _ = attend(
+            score,
+            query,
+            key,
+            value,
+            weights,
+            collect_masks(**mask),
+            blockwise=blockwise,
+            asked=False,
+            **more,
+        )
+        return weighted_sum(context, direction), context
 
-    context, gradients = train(inputs, weights)
-    return [context.numpy(), *(gradient.numpy() for gradient in gradients)]
-
-
-@pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize(
-    "kind, num_groups",
-    [(kind, groups) for kind in GROUPS for groups in GROUPS[kind]],
-)
-def test_blocks_equal_all_at_once(kind, num_groups, mask):
-    inputs = tensors(num_groups)
-    _, weights = score_of(kind)
-    direction = DRAW(size=(2, 6, 11, 7))
-    plain, blocks = (
-        run(kind, inputs, weights, MASKS[mask], blockwise, direction)
-        for blockwise in (False, True)
+    context, gradients, _ = outputs_and_gradients(
+        train, [*inputs, *weights], jit=jit
     )
-    for left, right in zip(plain, blocks):
+    return [context, *gradients]
+
+
+def draw(kind, num_groups):
+    """The first arguments of `run`, but for mask and path."""
+    direction = DRAW(size=(2, 6, 11, 7))
+    return kind, tensors(num_groups), score_of(kind)[1], direction
+
+
+def all_paths(kind, inputs, weights, direction, mask, **options):
+    """What `run` gives on each path."""
+    return [
+        run(kind, inputs, weights, MASKS[mask], path, direction, **options)
+        for path in PATHS
+    ]
+
+
+@pytest.mark.parametrize("kind, num_groups, mask", MASKS_OF_GROUPS)
+def test_blocks_equal_all_at_once(kind, num_groups, mask):
+    plain, *others = all_paths(*draw(kind, num_groups), mask, jit=JIT_OF_MANY)
+    for left in plain:
         assert np.isfinite(left).all() and np.abs(left).max() > 0.1
-        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+    for path in others:
+        for left, right in zip(plain, path):
+            assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
+@each_jit
 @pytest.mark.parametrize("kind", GROUPS)
 @pytest.mark.parametrize("mask", ["all", "empty row"])
-def test_blocks_compiled(kind, mask):
-    inputs = tensors(2)
-    _, weights = score_of(kind)
-    direction = DRAW(size=(2, 6, 11, 7))
-    plain, blocks = (
-        run(kind, inputs, weights, MASKS[mask], blockwise, direction, jit=True)
-        for blockwise in (False, True)
-    )
+def test_blocks_compiled(kind, mask, jit):
+    plain, blocks, *_ = all_paths(*draw(kind, 2), mask, jit=jit)
     for left, right in zip(plain, blocks):
-        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+        assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", GROUPS)
 @pytest.mark.parametrize("mask", ["none", "causal window"])
 def test_dropout_is_the_same_on_both_paths(kind, mask):
-    inputs = tensors(2)
-    _, weights = score_of(kind)
-    direction = DRAW(size=(2, 6, 11, 7))
+    given = draw(kind, 2)
     seed = draw_seed(keras.random.SeedGenerator(3))
-    plain, blocks = (
-        run(
-            kind,
-            inputs,
-            weights,
-            MASKS[mask],
-            blockwise,
-            direction,
-            rate=0.3,
-            seed=seed,
-        )
-        for blockwise in (False, True)
-    )
-    for left, right in zip(plain, blocks):
-        np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
-    whole = run(kind, inputs, weights, MASKS[mask], True, direction)
-    assert np.abs(whole[0] - blocks[0]).max() > 0.1
+    options = {"jit": JIT_OF_MANY, "rate": 0.3, "seed": seed}
+    plain, *others = all_paths(*given, mask, **options)
+    for path in others:
+        for left, right in zip(plain, path):
+            assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+    whole, *_ = all_paths(*given, mask, jit=JIT_OF_MANY)
+    assert np.abs(whole[0] - plain[0]).max() > 0.1
 
 
 def test_every_place_of_the_dropout_counts_once():
     # 2 rows of 6 heads of 11 queries, in parts of 4 rows and of 5 columns.
-    seed = tf.constant([5, 6], dtype="uint32")
-    ones = np.ones((2 * 6 * 11, 13), "float32")
-    whole = Dropout(0.5, seed, (11, 13))(ones, 0, 0).numpy()
+    seed = draw_seed(keras.random.SeedGenerator(3))
+    ones = ops.ones((2 * 6 * 11, 13))
+    whole = array(Dropout(0.5, seed, (11, 13))(ones, 0, 0))
     for row, first in itertools.product(range(12), (0, 4, 8)):
         part = Dropout(0.5, seed, (11, 13), first_key=5)(
             ones[: min(4, 11 - first), 5:10], row, first
         )
         begin = row * 11 + first
-        expected = whole[begin : begin + len(part), 5:10]
-        np.testing.assert_array_equal(part, expected)
+        expected = whole[begin : begin + part.shape[0], 5:10]
+        assert_array_equal(part, expected)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("blockwise", [True, None])
 @pytest.mark.parametrize("kind", GROUPS)
 def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
+    import tensorflow as tf
+
     score, weights = score_of(kind)
 
     def train(query, key, value):
@@ -182,26 +193,23 @@ def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
                 collect_masks(use_causal_mask=True),
                 blockwise=blockwise,
             )
-            loss = tf.reduce_sum(context**2)
+            loss = ops.sum(context**2)
         return context, scores, tape.gradient(loss, [query, key, value])
 
     inputs = tensors(2)
-    traced = tf.function(
-        train,
-        jit_compile=jit,
-        input_signature=[
-            tf.TensorSpec(
-                (None, tensor.shape[1], None, tensor.shape[3]), "float64"
-            )
-            for tensor in inputs
-        ],
-    )
+    signature = [
+        keras.KerasTensor(
+            (None, tensor.shape[1], None, tensor.shape[3]), "float64"
+        )
+        for tensor in inputs
+    ]
+    traced = compiled(train, jit, signature)
     for length in (11, 3):
         some = (inputs[0][:, :, :length], *inputs[1:])
         for left, right in zip(
-            tf.nest.flatten(train(*some)), tf.nest.flatten(traced(*some))
+            keras.tree.flatten(train(*some)), keras.tree.flatten(traced(*some))
         ):
-            np.testing.assert_allclose(right, left, rtol=1e-9, atol=1e-12)
+            assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -227,17 +235,18 @@ def test_blocks_where_they_pay(kind, lengths, blocks, monkeypatch):
     shapes = [(1, 1, length, width) for length in lengths]
     if lengths[0] * lengths[1] > 2**21:
         shapes = [(1, 1, length, 1) for length in lengths]
-    query, key = (tf.zeros(shape) for shape in shapes)
+    query, key = (ops.zeros(shape) for shape in shapes)
     attend(
         score,
         query,
         key,
         key,
-        (tf.zeros((shapes[0][-1], 1)),) if kind == "additive" else (),
+        (ops.zeros((shapes[0][-1], 1)),) if kind == "additive" else (),
         collect_masks(),
         asked=False,
     )
-    assert bool(taken) == blocks
+    fused = BACKEND == "torch" and kind == "dot"
+    assert bool(taken) == (blocks and not fused)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
@@ -250,11 +259,11 @@ def test_precision(kind, dtype):
         context, scores = attend(
             score, *inputs, weights, collect_masks(), blockwise=blockwise
         )
-        assert context.dtype == dtype
-        assert scores.dtype == "float32"
-        contexts.append(np.asarray(context, "float32"))
+        assert dtype_of(context) == dtype
+        assert dtype_of(scores) == "float32"
+        contexts.append(array(context, "float32"))
     tolerance = {"float16": 5e-3, "bfloat16": 4e-2, "float32": 1e-6}[dtype]
-    np.testing.assert_allclose(*contexts, atol=tolerance)
+    assert_allclose(*contexts, atol=tolerance)
 
 
 def test_large_logits_neither_overflow_nor_vanish():
@@ -272,8 +281,8 @@ def test_large_logits_neither_overflow_nor_vanish():
         )[0]
         for blockwise in (False, True)
     ]
-    assert np.isfinite(contexts[1]).all()
-    np.testing.assert_allclose(contexts[1], contexts[0], atol=1e-12)
+    assert np.isfinite(array(contexts[1])).all()
+    assert_allclose(contexts[1], contexts[0], atol=1e-12)
 
 
 def test_equals_the_formula():
@@ -285,11 +294,11 @@ def test_equals_the_formula():
     weights = np.zeros((2, 6, 11, 13))
     for b, n, t in np.ndindex(2, 6, 11):
         group = n // 2
-        logits = key[b, group].numpy() @ query[b, n, t].numpy()
+        logits = array(key)[b, group] @ array(query)[b, n, t]
         weights[b, n, t] = np.exp(logits) / np.exp(logits).sum()
-        expected[b, n, t] = weights[b, n, t] @ value[b, group].numpy()
-    np.testing.assert_allclose(context, expected, atol=1e-12)
-    np.testing.assert_allclose(scores, weights, atol=1e-12)
+        expected[b, n, t] = weights[b, n, t] @ array(value)[b, group]
+    assert_allclose(context, expected, atol=1e-12)
+    assert_allclose(scores, weights, atol=1e-12)
 
 
 def test_additive_equals_the_formula():
@@ -306,11 +315,11 @@ def test_additive_equals_the_formula():
             blockwise=blockwise,
         )
         for b, n, t in np.ndindex(2, 6, 11):
-            hidden = np.tanh(query[b, n, t] + key[b, n // 3])
-            logits = (hidden @ kernel.numpy())[:, 0]
+            hidden = np.tanh(array(query)[b, n, t] + array(key)[b, n // 3])
+            logits = (hidden @ array(kernel))[:, 0]
             weights = np.exp(logits) / np.exp(logits).sum()
-            expected = weights @ value[b, n // 3].numpy()
-            np.testing.assert_allclose(context[b, n, t], expected, atol=1e-12)
+            expected = weights @ array(value)[b, n // 3]
+            assert_allclose(context[b, n, t], expected, atol=1e-12)
 
 
 def test_only_the_keys_that_can_be_seen_are_computed(monkeypatch):
@@ -347,7 +356,7 @@ def test_only_the_keys_that_can_be_seen_are_computed(monkeypatch):
         assert seen == expected
 
 
-@pytest.mark.parametrize("blockwise", [False, True])
+@pytest.mark.parametrize("blockwise", PATHS)
 @pytest.mark.parametrize("num_groups", [6, 2])
 @pytest.mark.parametrize("name", ["plain", "masked", "causal"])
 def test_equals_torch(name, num_groups, blockwise):
@@ -360,13 +369,11 @@ def test_equals_torch(name, num_groups, blockwise):
     }[name]
     context, _ = attend(
         DotProduct(),
-        tf.constant(torch["query"] / np.sqrt(5)),
-        tf.constant(torch[f"key_{num_groups}"]),
-        tf.constant(torch[f"value_{num_groups}"]),
+        ops.convert_to_tensor(torch["query"] / np.sqrt(5)),
+        ops.convert_to_tensor(torch[f"key_{num_groups}"]),
+        ops.convert_to_tensor(torch[f"value_{num_groups}"]),
         (),
         collect_masks(**mask),
         blockwise=blockwise,
     )
-    np.testing.assert_allclose(
-        context, torch[f"{name}_{num_groups}"], atol=1e-12
-    )
+    assert_allclose(context, torch[f"{name}_{num_groups}"], atol=1e-12)

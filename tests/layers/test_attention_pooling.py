@@ -1,10 +1,21 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.attention_pooling import AttentionPooling
 from layers.recording import record_attention
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import each_jit
+from tests.layers.running import graphs
+from tests.layers.running import JIT
+from tests.layers.running import mask_of
+from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 # B 2, length 5, dim 7, 3 queries, 11 units.
 DRAW = np.random.default_rng(0).normal
@@ -32,12 +43,12 @@ def made(form, dtype="float64", **options):
 
 def both(layer, states=STATES, **options):
     outputs, scores = layer(states, return_attention_scores=True, **options)
-    return np.asarray(outputs), np.asarray(scores)
+    return array(outputs), array(scores)
 
 
 def by_formula(layer, mask):
     """Scores `(B, Q, length)` and sums `(B, Q, dim)`, one at a time."""
-    weights = {weight.name: weight.numpy() for weight in layer.weights}
+    weights = {weight.name: array(weight) for weight in layer.weights}
     queries = weights["query_kernel"].T
     scores = np.zeros((2, len(queries), 5))
     outputs = np.zeros((2, len(queries), 7))
@@ -65,10 +76,8 @@ def test_one_vector_by_hand():
     layer.set_weights([np.array([[np.log(2)], [0]])])
     outputs, scores = both(layer, states)
     assert outputs.shape == (1, 2) and scores.shape == (1, 1, 1, 3)
-    np.testing.assert_allclose(
-        scores[0, 0, 0], [1 / 11, 2 / 11, 8 / 11], rtol=1e-5
-    )
-    np.testing.assert_allclose(outputs[0], [26 / 11, 72 / 11], rtol=1e-5)
+    assert_allclose(scores[0, 0, 0], [1 / 11, 2 / 11, 8 / 11], rtol=1e-5)
+    assert_allclose(outputs[0], [26 / 11, 72 / 11], rtol=1e-5)
 
 
 @each_form
@@ -78,11 +87,11 @@ def test_equals_the_formula(form, masked):
     mask = MASK if masked else np.ones((2, 5), bool)
     expected_scores, expected = by_formula(layer, mask)
     outputs, scores = both(layer, mask=MASK if masked else None)
-    np.testing.assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
+    assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
     if layer.num_queries is None:
         expected = expected[:, 0]
     assert outputs.shape == expected.shape
-    np.testing.assert_allclose(outputs, expected, atol=1e-12)
+    assert_allclose(outputs, expected, atol=1e-12)
 
 
 def test_weights():
@@ -108,7 +117,7 @@ def test_gradients(form, assert_gradients_match):
     layer = made(form)
     direction = DRAW(size=layer(STATES).shape)
     assert_gradients_match(
-        lambda: tf.reduce_sum(layer(STATES, mask=MASK) * direction),
+        lambda: weighted_sum(layer(STATES, mask=MASK), direction),
         layer.trainable_variables,
     )
 
@@ -130,7 +139,7 @@ def test_penalty_by_hand():
         layer.build(states.shape)
         layer.set_weights([np.zeros((7, num_queries or 1))])
         layer(states)
-        np.testing.assert_allclose(layer.losses, [3 * expected], rtol=1e-6)
+        assert_allclose(layer.losses, [3 * expected], rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["vector", "self_attentive"])
@@ -139,31 +148,31 @@ def test_penalty(form, assert_gradients_match):
     for mask in (None, MASK):
         _, scores = both(layer, mask=mask)
         expected = penalty_by_formula(scores, 0.3)
-        np.testing.assert_allclose(layer.losses, [expected], rtol=1e-12)
+        assert_allclose(layer.losses, [expected], rtol=1e-12)
 
     def loss():
         layer(STATES)
-        return tf.add_n(layer.losses)
+        return sum(layer.losses)
 
     assert_gradients_match(loss, layer.trainable_variables)
     plain = made(form)
-    np.testing.assert_array_equal(plain(STATES), layer(STATES))
+    assert_array_equal(plain(STATES), layer(STATES))
     assert plain.losses == []
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_penalty_is_part_of_the_loss_of_a_model(jit_compile):
+@each_jit
+def test_penalty_is_part_of_the_loss_of_a_model(jit):
     inputs = keras.Input((5, 7))
     layer = AttentionPooling(num_queries=3, penalty=0.3)
     model = keras.Model(inputs, layer(inputs))
-    model.compile("sgd", "mse", jit_compile=jit_compile)
+    model.compile("sgd", "mse", jit_compile=jit)
     targets = np.zeros((2, 3, 7), "float32")
     outputs, scores = both(layer, STATES.astype("float32"))
     expected = np.mean(outputs**2) + penalty_by_formula(scores, 0.3)
-    before = layer.query_kernel.numpy()
+    before = array(layer.query_kernel).copy()
     history = model.fit(STATES, targets, verbose=0)
-    np.testing.assert_allclose(history.history["loss"], [expected], rtol=1e-5)
-    assert np.abs(layer.query_kernel.numpy() - before).max() > 1e-5
+    assert_allclose(history.history["loss"], [expected], rtol=1e-5)
+    assert np.abs(array(layer.query_kernel) - before).max() > 1e-5
 
 
 # Masks.
@@ -173,14 +182,14 @@ def test_penalty_is_part_of_the_loss_of_a_model(jit_compile):
 def test_a_row_without_states_is_zero(form):
     layer = made(form)
     mask = np.array([[True] * 5, [False] * 5])
-    states = tf.constant(STATES)
-    with tf.GradientTape() as tape:
-        tape.watch(states)
+
+    def call(states):
         outputs, scores = layer(states, mask=mask, return_attention_scores=True)
-        loss = tf.reduce_sum(outputs**2)
+        return ops.sum(outputs**2), (outputs, scores)
+
+    (outputs, scores), (gradient,), _ = outputs_and_gradients(call, [STATES])
     assert not np.any(outputs[1]) and not np.any(scores[1])
-    np.testing.assert_allclose(np.sum(scores[0], axis=-1), 1)
-    gradient = tape.gradient(loss, states).numpy()
+    assert_allclose(np.sum(scores[0], axis=-1), 1)
     assert np.isfinite(gradient).all()
     assert gradient[0].any() and not gradient[1].any()
 
@@ -192,8 +201,8 @@ def test_padding_changes_nothing(form):
     longer = np.concatenate([STATES, np.full((2, 4, 7), 1e4)], axis=1)
     mask = np.arange(9)[None].repeat(2, 0) < 5
     padded, padded_scores = both(layer, longer, mask=mask)
-    np.testing.assert_allclose(padded, outputs, atol=1e-12)
-    np.testing.assert_allclose(padded_scores[..., :5], scores, atol=1e-12)
+    assert_allclose(padded, outputs, atol=1e-12)
+    assert_allclose(padded_scores[..., :5], scores, atol=1e-12)
     assert not padded_scores[..., 5:].any()
 
 
@@ -202,11 +211,11 @@ def test_implicit_mask_ends_here():
     states = keras.layers.Embedding(9, 7, mask_zero=True)(ids)
     layer = AttentionPooling()
     outputs, scores = layer(states, return_attention_scores=True)
-    np.testing.assert_array_equal(np.asarray(scores)[:, 0, 0] > 0, ids != 0)
-    assert getattr(outputs, "_keras_mask", None) is None
-    assert states._keras_mask is not None
-    expected = layer(np.asarray(states), mask=ids != 0)
-    np.testing.assert_array_equal(outputs, expected)
+    assert_array_equal(array(scores)[:, 0, 0] > 0, ids != 0)
+    assert mask_of(outputs) is None
+    assert mask_of(states) is not None
+    expected = layer(array(states), mask=ids != 0)
+    assert_array_equal(outputs, expected)
 
 
 # Config, file, ways to run, precision.
@@ -237,7 +246,7 @@ def test_all_ways_to_run_agree(form, tmp_path):
     axes = () if num_queries is None else (num_queries,)
     assert outputs[0].shape == (None, *axes, 7)
     assert outputs[1].shape == (None, 1, num_queries or 1, None)
-    assert outputs[1].dtype == "float32"
+    assert dtype_of(outputs[1]) == "float32"
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     states = STATES.astype("float32")
@@ -248,19 +257,13 @@ def test_all_ways_to_run_agree(form, tmp_path):
     def call(states, mask):
         return layer(states, mask=mask, return_attention_scores=True)
 
-    signature = [
-        tf.TensorSpec((None, None, 7)),
-        tf.TensorSpec((None, None), "bool"),
-    ]
     for run in (
         lambda *arrays: model(arrays),
         lambda *arrays: loaded(arrays),
-        tf.function(call),
-        tf.function(call, input_signature=signature),
-        tf.function(call, jit_compile=True),
+        *graphs(call, [symbols, mask]),
     ):
         for left, right in zip(expected, run(states, MASK)):
-            np.testing.assert_allclose(left, right, atol=1e-6)
+            assert_allclose(left, right, atol=1e-6)
 
 
 @each_form
@@ -271,20 +274,20 @@ def test_precision(form, policy):
     layer = made(form, dtype=policy, penalty=0.1)
     states = DRAW(size=(2, 301, 7))
     outputs, scores = layer(states, return_attention_scores=True)
-    assert scores.dtype == "float32"
-    assert outputs.dtype == keras.DTypePolicy(policy).compute_dtype
-    assert layer.losses[0].dtype == "float32"
-    np.testing.assert_allclose(np.sum(scores, axis=-1), 1, atol=1e-5)
-    np.testing.assert_allclose(
-        tf.cast(outputs, "float64"), both(made(form), states)[0], atol=0.05
+    assert dtype_of(scores) == "float32"
+    assert dtype_of(outputs) == layer.compute_dtype
+    assert dtype_of(layer.losses[0]) == "float32"
+    assert_allclose(array(scores).sum(axis=-1), 1, atol=1e-5)
+    assert_allclose(
+        ops.cast(outputs, "float64"), both(made(form), states)[0], atol=0.05
     )
 
 
 # Scores, recording and dropout.
 
 
-@pytest.mark.parametrize("compiled", ["eager", "graph", "jit"])
-def test_asking_for_scores_changes_nothing(compiled):
+@pytest.mark.parametrize("jit", [None, *JIT])
+def test_asking_for_scores_changes_nothing(jit):
     results = []
     for asked in (False, True):
         layer = made("self_attentive", dtype="float32", dropout=0.4, seed=5)
@@ -298,11 +301,9 @@ def test_asking_for_scores_changes_nothing(compiled):
                 return_attention_scores=asked,
             )
 
-        if compiled != "eager":
-            call = tf.function(call, jit_compile=compiled == "jit")
-        outputs = call(tf.constant(STATES, "float32"))
+        outputs = compiled(call, jit)(ops.convert_to_tensor(STATES, "float32"))
         results.append(outputs[0] if asked else outputs)
-    np.testing.assert_array_equal(*results)
+    assert_array_equal(*results)
 
 
 def test_recording():
@@ -310,9 +311,9 @@ def test_recording():
     expected = both(layer, mask=MASK)
     with record_attention() as recorded:
         outputs = layer(STATES, mask=MASK)
-    np.testing.assert_array_equal(outputs, expected[0])
+    assert_array_equal(outputs, expected[0])
     assert list(recorded) == ["pool"]
-    np.testing.assert_array_equal(recorded["pool"], expected[1])
+    assert_array_equal(recorded["pool"], expected[1])
 
 
 def test_dropout():
@@ -321,13 +322,11 @@ def test_dropout():
     layer = made("queries", dropout=0.4, seed=3)
     expected, expected_scores = both(made("queries"), states)
     for training in (None, False):
-        np.testing.assert_array_equal(
-            layer(states, training=training), expected
-        )
+        assert_array_equal(layer(states, training=training), expected)
     outputs, scores = both(layer, states, training=True)
-    np.testing.assert_array_equal(scores, expected_scores)
+    assert_array_equal(scores, expected_scores)
     gone = outputs == 0
-    np.testing.assert_allclose(outputs[~gone], expected[~gone] / 0.6)
+    assert_allclose(outputs[~gone], expected[~gone] / 0.6)
     # 840 draws: three standard deviations are 0.05.
     assert abs(gone.mean() - 0.4) < 0.05
     assert np.any(outputs != both(layer, states, training=True)[0])

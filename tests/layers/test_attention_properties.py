@@ -10,6 +10,7 @@ from layers._attention_path import Additive
 from layers._attention_path import attend
 from layers._attention_path import DotProduct
 from layers.masks import collect_masks
+from tests.layers.running import assert_allclose
 
 SIZES = strategies.integers(1, 6)
 settings = hypothesis.settings(
@@ -111,5 +112,5 @@ def test_both_paths_equal_numpy(call, block_size, blockwise, dtype):
         _attention_path.BLOCK_SIZE = before
     tolerance = {"float64": 1e-12, "float32": 1e-5, "float16": 2e-2}[dtype]
     context, scores = map(keras.ops.convert_to_numpy, (context, scores))
-    np.testing.assert_allclose(context, expected, atol=tolerance)
-    np.testing.assert_allclose(scores, expected_scores, atol=tolerance)
+    assert_allclose(context, expected, atol=tolerance)
+    assert_allclose(scores, expected_scores, atol=tolerance)

@@ -12,6 +12,9 @@ from layers import DotProductAttention
 from layers.encoder_block import EncoderBlock
 from layers.feed_forward import FeedForward
 from layers.multi_head_attention import MultiHeadAttention
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
 
 DRAW = np.random.default_rng(0).normal
 STATES = DRAW(size=(2, 5, 8)).astype("float32")
@@ -29,7 +32,7 @@ def ours(**options):
 
 def largest_change(first, second, where=...):
     """Largest difference of two tensors there."""
-    difference = np.asarray(first) - np.asarray(second)
+    difference = array(first) - array(second)
     return np.abs(difference[where]).max()
 
 
@@ -61,20 +64,20 @@ def test_a_row_without_keys_is_zero_however_one_asks():
                 attention_mask=nothing,
                 return_attention_scores=asked,
             )
-            contexts.append(np.asarray(outputs[0] if asked else outputs)[1])
+            contexts.append(array(outputs[0] if asked else outputs)[1])
         # That of Keras once takes the mean of all values, once 0.
         assert np.allclose(*contexts, atol=1e-3) == agree
-        np.testing.assert_array_equal(contexts[1], 0)
+        assert_array_equal(contexts[1], 0)
 
 
 def test_a_row_without_keys_of_the_plain_layer_is_zero():
     mask = np.array([[1] * 5, [0] * 5], bool)
     theirs = keras.layers.Attention()([STATES, STATES], mask=[None, mask])
-    np.testing.assert_allclose(
+    assert_allclose(
         theirs[1], np.tile(STATES[1].mean(axis=0), (5, 1)), atol=1e-5
     )
     own = DotProductAttention()(STATES, STATES, value_mask=mask)
-    np.testing.assert_array_equal(own[1], 0)
+    assert_array_equal(own[1], 0)
 
 
 def test_the_symbolic_shape_of_the_scores():
@@ -92,7 +95,7 @@ def test_an_additive_mask_is_refused():
     _, scores = keras_attention()(
         STATES, STATES, attention_mask=additive, return_attention_scores=True
     )
-    assert np.asarray(scores)[:, :, :4][..., ~allowed[:4]].min() > 0
+    assert array(scores)[:, :, :4][..., ~allowed[:4]].min() > 0
     with pytest.raises(ValueError, match="must be boolean"):
         ours()(STATES, STATES, attention_mask=additive)
 
@@ -104,20 +107,20 @@ def test_a_query_mask_counts():
     )
     _, unmasked = layer(STATES, STATES, return_attention_scores=True)
     # Keras reads it where the inputs have it, not where it is given.
-    ignored = np.array_equal(scores, unmasked)
+    ignored = np.array_equal(array(scores), array(unmasked))
     _, own = ours()(
         STATES, STATES, query_mask=MASK, return_attention_scores=True
     )
-    np.testing.assert_array_equal(np.asarray(own)[1, :, 3:], 0)
-    assert ignored or np.abs(np.asarray(scores)[1, :, 3:]).max() > 0
+    assert_array_equal(array(own)[1, :, 3:], 0)
+    assert ignored or np.abs(array(scores)[1, :, 3:]).max() > 0
 
 
 def test_one_query_over_five_cached_keys_sees_all():
     options = {"use_causal_mask": True, "return_attention_scores": True}
     _, theirs = keras_attention()(STATES[:, :1], STATES, **options)
-    np.testing.assert_array_equal(np.asarray(theirs)[..., 1:], 0)
+    assert_array_equal(array(theirs)[..., 1:], 0)
     _, own = ours()(STATES[:, :1], STATES, **options)
-    assert np.asarray(own).min() > 0
+    assert array(own).min() > 0
 
 
 def test_group_normalisation_does_not_look_ahead():

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from layers import DotProductAttention
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
 
 # The worked example of self-attention: Q = X W_q, K = X W_k, V = X W_v.
 SAMPLES = np.array([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [0, 0, 0, 0, 0]])
@@ -17,10 +19,10 @@ CONTEXT = [[0, 44, 15], [0, 44, 15], [0, 79 / 3, 26 / 3]]
 def test_worked_example():
     layer = DotProductAttention()
     context, scores = layer(QUERY, VALUE, KEY, return_attention_scores=True)
-    np.testing.assert_allclose(
+    assert_allclose(
         scores[0, 0], [[0, 1, 0], [0, 1, 0], [1 / 3] * 3], atol=1e-6
     )
-    np.testing.assert_allclose(context[0], CONTEXT, rtol=1e-6, atol=1e-6)
+    assert_allclose(context[0], CONTEXT, rtol=1e-6, atol=1e-6)
     assert layer.weights == []
 
 
@@ -30,8 +32,8 @@ def test_worked_example_from_its_samples():
     layer.build(samples.shape, VALUE.shape, samples.shape)
     layer.set_weights([np.array(QUERY_KERNEL), np.array(KEY_KERNEL)])
     value = samples @ np.array(VALUE_KERNEL, "float32")
-    np.testing.assert_array_equal(value, VALUE)
-    np.testing.assert_allclose(
+    assert_array_equal(value, VALUE)
+    assert_allclose(
         layer(samples, value, samples)[0], CONTEXT, rtol=1e-6, atol=1e-6
     )
 
@@ -41,7 +43,7 @@ def test_worked_example_without_transpose():
     # not with the samples, so another row of V wins.
     key = KEY.swapaxes(1, 2)
     context = DotProductAttention(scale=False)(QUERY, VALUE, key)
-    np.testing.assert_allclose(
+    assert_allclose(
         context[0],
         [[0, 35, 11], [0, 35, 11], [0, 79 / 3, 26 / 3]],
         rtol=1e-6,
@@ -60,10 +62,10 @@ def test_scale_by_hand():
         context, scores = DotProductAttention(scale=scale)(
             query, value, key, return_attention_scores=True
         )
-        np.testing.assert_allclose(
+        assert_allclose(
             scores[0, 0, 0], np.array([high, 1, low]) / total, rtol=1e-5
         )
-        np.testing.assert_allclose(
+        assert_allclose(
             context[0, 0, 0], (high + 2 + 4 * low) / total, rtol=1e-5
         )
 
@@ -88,8 +90,8 @@ def test_equals_the_formula_with_learned_projections(scale):
         weights[b, t] = np.exp(logits) / np.exp(logits).sum()
         expected[b, t] = weights[b, t] @ value[b]
     context, scores = layer(query, value, key, return_attention_scores=True)
-    np.testing.assert_allclose(scores[:, 0], weights, atol=1e-5)
-    np.testing.assert_allclose(context, expected, atol=1e-5)
+    assert_allclose(scores[:, 0], weights, atol=1e-5)
+    assert_allclose(context, expected, atol=1e-5)
 
 
 def test_widths_that_differ_need_units():

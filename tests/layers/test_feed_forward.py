@@ -4,9 +4,17 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.feed_forward import FeedForward
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import dtype_of
+from tests.layers.running import graphs
+from tests.layers.running import JIT_COMPILE
+from tests.layers.running import mask_of
+from tests.layers.running import weighted_sum
 
 # Widths 5 -> 7 -> 5 or 3; two samples of four rows.
 SETTINGS = (
@@ -42,7 +50,7 @@ def made(**options):
 
 def expected_of(layer, inputs, settings):
     """The equations, one position at a time."""
-    weights = [weight.numpy().astype("float64") for weight in layer.weights]
+    weights = [array(weight, "float64") for weight in layer.weights]
     if settings.get("use_bias", True):
         first, first_bias, last, last_bias = weights
     else:
@@ -71,7 +79,7 @@ def test_by_hand():
     layer.build((None, 2))
     first = np.array([[1, -1, 3], [1, 1, -2]])
     layer.set_weights([first, np.array([[1], [10], [100]])])
-    np.testing.assert_allclose(layer(np.array([[1.0, 2.0]])), [[13]])
+    assert_allclose(layer(np.array([[1.0, 2.0]])), [[13]])
     # As a gate: relu([3, 1]) * [5, 7] = [15, 7], and 15 + 70 = 85.
     gated = FeedForward(
         2, activation="relu", gated=True, use_bias=False, output_dim=1
@@ -79,7 +87,7 @@ def test_by_hand():
     gated.build((None, 1))
     first = np.array([[3, 1, 5, 7]])
     gated.set_weights([first, np.array([[1], [10]])])
-    np.testing.assert_allclose(gated(np.array([[1.0]])), [[85]])
+    assert_allclose(gated(np.array([[1.0]])), [[85]])
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 4, 5), (2, 3, 4, 5)])
@@ -90,7 +98,7 @@ def test_equals_the_papers(settings, shape):
     assert outputs.shape == layer.compute_output_shape(inputs.shape)
     # TensorFlow rounds the square root of 2 in its GELU to float32.
     tolerance = 1e-12 if "activation" in settings else 1e-6
-    np.testing.assert_allclose(
+    assert_allclose(
         outputs, expected_of(layer, inputs, settings), atol=tolerance
     )
 
@@ -101,9 +109,7 @@ def test_gelu_is_the_exact_one():
     layer.build((None, 1))
     layer.set_weights([np.ones((1, 1)), np.ones((1, 1))])
     expected = 1 + math.erf(math.sqrt(2))
-    np.testing.assert_allclose(
-        layer(np.array([[2.0]])), [[expected]], rtol=1e-8
-    )
+    assert_allclose(layer(np.array([[2.0]])), [[expected]], rtol=1e-8)
 
 
 def test_activation_may_be_a_function():
@@ -112,13 +118,13 @@ def test_activation_may_be_a_function():
         made(activation=activation, dtype="float64")
         for activation in (keras.activations.tanh, "tanh")
     )
-    np.testing.assert_array_equal(given(inputs), named(inputs))
+    assert_array_equal(given(inputs), named(inputs))
     assert given.get_config()["activation"] == "tanh"
     own = made(activation=lambda x: 2.0 * x, dtype="float64")
     linear = made(activation=None, dtype="float64")
     difference = 2 * linear(inputs) - own(inputs)
-    np.testing.assert_allclose(
-        difference - own.output_projection.bias, tf.zeros((2, 4, 5)), atol=1e-12
+    assert_allclose(
+        difference - own.output_projection.bias, np.zeros((2, 4, 5)), atol=1e-12
     )
 
 
@@ -130,15 +136,13 @@ def test_all_ways_to_run_agree(settings):
     model = keras.Model(symbols, outputs)
     inputs = draw(2, 4, 5).astype("float32")
     expected = expected_of(layer, inputs, settings)
-    signature = [tf.TensorSpec([None, None, 5])]
     for run in (
         layer,
         model,
         lambda inputs: model.predict(inputs, verbose=0),
-        tf.function(layer, input_signature=signature),
-        tf.function(layer, input_signature=signature, jit_compile=True),
+        *graphs(layer, [symbols]),
     ):
-        np.testing.assert_allclose(run(inputs), expected, atol=5e-5)
+        assert_allclose(run(inputs), expected, atol=5e-5)
 
 
 def test_weights():
@@ -160,31 +164,15 @@ def test_matrices_of_one_shape_start_apart():
     assert np.abs(first - last).max() > 1e-3
 
 
-def test_gradients_equal_finite_differences(settings):
+def test_gradients_equal_finite_differences(settings, assert_gradients_match):
     layer = made(**settings, dtype="float64")
-    inputs = tf.Variable(draw(2, 4, 5))
     direction = draw(2, 4, settings.get("output_dim", 5), seed=9)
-
-    def loss():
-        return tf.reduce_sum(layer(inputs) * direction)
-
-    variables = [inputs, *(weight.value for weight in layer.weights)]
-    with tf.GradientTape() as tape:
-        value = loss()
-    gradients = tape.gradient(value, variables)
-    compiled = tf.function(loss)
-    for variable, gradient in zip(variables, gradients):
-        start = variable.numpy().copy()
-        slopes = np.zeros(start.shape)
-        for place in np.ndindex(start.shape):
-            for sign in (1, -1):
-                moved = start.copy()
-                moved[place] += sign * 1e-6
-                variable.assign(moved)
-                slopes[place] += sign * compiled().numpy() / 2e-6
-        variable.assign(start)
-        np.testing.assert_allclose(gradient, slopes, atol=1e-6)
-        assert np.abs(gradient).max() > 0.1
+    assert_gradients_match(
+        lambda inputs: weighted_sum(layer(inputs), direction),
+        layer.weights,
+        [draw(2, 4, 5)],
+        smallest=0.1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,10 +183,10 @@ def test_precision(settings, policy, tolerance):
     layer = made(**settings, dtype=policy)
     inputs = draw(2, 4, 5)
     outputs = layer(inputs.astype("float32"))
-    assert outputs.dtype == layer.compute_dtype
+    assert dtype_of(outputs) == layer.compute_dtype
     assert layer.output_projection.dtype_policy == layer.dtype_policy
-    np.testing.assert_allclose(
-        np.asarray(outputs, "float64"),
+    assert_allclose(
+        array(outputs, "float64"),
         expected_of(layer, inputs, settings),
         atol=tolerance,
     )
@@ -210,7 +198,7 @@ def test_a_fit_moves_every_weight(gated):
     before = layer.get_weights()
     symbols = keras.Input((None, 5))
     model = keras.Model(symbols, layer(symbols))
-    model.compile(keras.optimizers.SGD(1e-2), "mse", jit_compile=True)
+    model.compile(keras.optimizers.SGD(1e-2), "mse", jit_compile=JIT_COMPILE)
     inputs = draw(2, 4, 5)
     model.fit(inputs, np.zeros((2, 4, 3)), verbose=0)
     for old, new in zip(before, layer.get_weights()):
@@ -228,15 +216,13 @@ def test_dropout_is_behind_the_activation():
     inputs = draw(20, 50, 5)
     expected = plain(inputs)
     for options in ({}, {"training": False}):
-        np.testing.assert_array_equal(layer(inputs, **options), expected)
-    hidden = np.asarray(layer(inputs, training=True))
+        assert_array_equal(layer(inputs, **options), expected)
+    hidden = array(layer(inputs, training=True))
     gone = hidden == 0
-    np.testing.assert_allclose(
-        hidden[~gone], np.asarray(expected)[~gone] / 0.6, rtol=1e-6
-    )
+    assert_allclose(hidden[~gone], array(expected)[~gone] / 0.6, rtol=1e-6)
     # 7,000 draws: three standard deviations are 0.018.
     assert abs(gone.mean() - 0.4) < 0.018
-    again = np.asarray(layer(inputs, training=True))
+    again = array(layer(inputs, training=True))
     assert 0.3 < (gone != (again == 0)).mean() < 0.6
 
 
@@ -244,9 +230,9 @@ def test_dropout_follows_the_model_around_it():
     symbols = keras.Input((None, 5))
     model = keras.Model(symbols, made(dropout=0.4)(symbols))
     inputs = draw(2, 4, 5)
-    quiet = [np.asarray(model(inputs)) for _ in range(2)]
-    loud = [np.asarray(model(inputs, training=True)) for _ in range(2)]
-    np.testing.assert_array_equal(*quiet)
+    quiet = [array(model(inputs)) for _ in range(2)]
+    loud = [array(model(inputs, training=True)) for _ in range(2)]
+    assert_array_equal(*quiet)
     assert np.abs(loud[0] - loud[1]).max() > 1e-3
 
 
@@ -256,9 +242,7 @@ def test_each_position_is_by_itself():
     for row in range(3):
         for place in range(4):
             alone = layer(inputs[row : row + 1, place : place + 1])
-            np.testing.assert_allclose(
-                alone[0, 0], outputs[row, place], atol=2e-5
-            )
+            assert_allclose(alone[0, 0], outputs[row, place], atol=2e-5)
 
 
 def test_config(settings):
@@ -295,7 +279,7 @@ def test_file(settings, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = draw(2, 4, 5)
     for training in (False, True):
-        np.testing.assert_array_equal(
+        assert_array_equal(
             model(inputs, training=training), loaded(inputs, training=training)
         )
 
@@ -303,7 +287,7 @@ def test_file(settings, tmp_path):
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
-    np.testing.assert_array_equal(made()(embedded)._keras_mask, ids != 0)
+    assert_array_equal(mask_of(made()(embedded)), ids != 0)
 
 
 def test_bad_input():
@@ -312,4 +296,4 @@ def test_bad_input():
         with pytest.raises(ValueError, match=message):
             FeedForward(7, dropout=dropout)
     with pytest.raises(ValueError, match="expected min_ndim=2, found ndim=1"):
-        FeedForward(7)(tf.zeros(5))
+        FeedForward(7)(ops.zeros(5))

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.local_attention import LocalAttention
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import weighted_sum
 
 # B 2, T 3, S 9, query 7, value 11, key 13, units 5.
 DRAW = np.random.default_rng(0).normal
@@ -63,8 +67,8 @@ def test_equals_the_paper(alignment, score_mode):
     context, scores = made(alignment, score_mode, dtype="float64")(
         QUERY, VALUE, key, value_mask=MASK, return_attention_scores=True
     )
-    np.testing.assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
-    np.testing.assert_allclose(context, expected, atol=1e-12)
+    assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
+    assert_allclose(context, expected, atol=1e-12)
 
 
 def window_of(query_length, key_length, window_size=1, **options):
@@ -79,7 +83,7 @@ def test_monotonic_by_hand():
     layer, inputs = window_of(3, 5)
     _, scores = layer(*inputs, return_attention_scores=True)
     third = 1 / 3
-    np.testing.assert_allclose(
+    assert_allclose(
         scores[0, 0],
         [
             [0.5, 0.5, 0, 0, 0],
@@ -93,7 +97,7 @@ def test_monotonic_by_hand():
 def test_a_window_of_one_key():
     layer, inputs = window_of(3, 5, window_size=0)
     _, scores = layer(*inputs, return_attention_scores=True)
-    np.testing.assert_array_equal(scores[0, 0], np.eye(3, 5))
+    assert_array_equal(scores[0, 0], np.eye(3, 5))
 
 
 def test_under_the_causal_mask_the_last_query_stands_at_the_last_key():
@@ -101,7 +105,7 @@ def test_under_the_causal_mask_the_last_query_stands_at_the_last_key():
     _, scores = layer(
         *inputs, use_causal_mask=True, return_attention_scores=True
     )
-    np.testing.assert_allclose(
+    assert_allclose(
         scores[0, 0], [[0, 0, 0.5, 0.5, 0], [0, 0, 0, 0.5, 0.5]], rtol=1e-6
     )
 
@@ -109,10 +113,9 @@ def test_under_the_causal_mask_the_last_query_stands_at_the_last_key():
 def test_queries_behind_all_keys_attend_to_nothing():
     layer, inputs = window_of(7, 3)
     context, scores = layer(*inputs, return_attention_scores=True)
-    np.testing.assert_array_equal(
-        np.sum(scores[0, 0] > 0, axis=-1), [2, 3, 2, 1, 0, 0, 0]
-    )
-    np.testing.assert_array_equal(context[0, 4:], np.zeros((3, 2)))
+    seen = array(scores)[0, 0] > 0
+    assert_array_equal(seen.sum(axis=-1), [2, 3, 2, 1, 0, 0, 0])
+    assert_array_equal(context[0, 4:], np.zeros((3, 2)))
 
 
 def test_predictive_by_hand():
@@ -122,15 +125,13 @@ def test_predictive_by_hand():
     layer.build(query.shape, key.shape)
     layer.set_weights([np.ones((2, 2)), np.zeros((2, 1))])
     _, scores = layer(query, key, return_attention_scores=True)
-    np.testing.assert_allclose(
-        scores[0, 0, 0], np.exp([-2, -0.5, 0, -0.5]) / 4, rtol=1e-6
-    )
+    assert_allclose(scores[0, 0, 0], np.exp([-2, -0.5, 0, -0.5]) / 4, rtol=1e-6)
     for masks in (
         {"key_mask": np.array([[True, True, False, False]])},
         {"attention_mask": np.array([[True, True, False, False]])},
     ):
         _, scores = layer(query, key, return_attention_scores=True, **masks)
-        np.testing.assert_allclose(
+        assert_allclose(
             scores[0, 0, 0], [np.exp(-0.5) / 2, 1 / 2, 0, 0], rtol=1e-6
         )
 
@@ -146,13 +147,11 @@ def test_positions_are_exact_in_half_precision(policy):
         layer.build(query.shape, key.shape)
         layer.set_weights([np.ones((2, 2)), np.zeros((2, 1))])
         _, scores = layer(query, key, return_attention_scores=True)
-        scores = np.asarray(scores)[0, 0, 0]
+        scores = array(scores)[0, 0, 0]
         first = length // 2 - 2
         distance = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])
         expected = np.exp(-(distance**2) / (2 * 1.5**2)) / 6
-        np.testing.assert_allclose(
-            scores[first : first + 6], expected, rtol=1e-5
-        )
+        assert_allclose(scores[first : first + 6], expected, rtol=1e-5)
         assert np.count_nonzero(scores) == 6
 
 
@@ -175,7 +174,7 @@ def loss_of(layer):
 
     def loss():
         context = layer(QUERY, VALUE, KEY, value_mask=MASK)
-        return tf.reduce_sum(context * direction)
+        return weighted_sum(context, direction)
 
     return loss
 
@@ -201,20 +200,22 @@ def test_blocks_give_the_same(use_causal_mask, assert_gradients_match):
             )
         )
         assert_gradients_match(loss_of(layer), layer.trainable_variables)
-    np.testing.assert_allclose(*contexts, atol=1e-12)
+    assert_allclose(*contexts, atol=1e-12)
 
 
 @pytest.mark.parametrize("alignment", ["monotonic", "predictive"])
 def test_memory_that_grows(alignment):
     layer = made(alignment, dtype="float64")
-    query, value, key = (tf.constant(array) for array in (QUERY, VALUE, KEY))
+    query, value, key = (
+        ops.convert_to_tensor(array) for array in (QUERY, VALUE, KEY)
+    )
     memory = layer.project(value[:, :4], key[:, :4], capacity=10)
     memory = layer.append(memory, value[:, 4:], key[:, 4:])
     whole = layer(query, value, key, use_causal_mask=True)
-    np.testing.assert_allclose(
+    assert_allclose(
         layer.attend(query, memory, use_causal_mask=True), whole, atol=1e-12
     )
-    np.testing.assert_allclose(
+    assert_allclose(
         layer.attend(query[:, -1:], memory, use_causal_mask=True),
         whole[:, -1:],
         atol=1e-12,

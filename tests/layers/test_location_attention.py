@@ -1,9 +1,16 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.location_attention import LocationAttention
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import graphs
+from tests.layers.running import weighted_sum
 
 # B 2, T 3, S 5 of at most 6, query 7, value 11, key 13, output 17.
 DRAW = np.random.default_rng(0).normal
@@ -76,10 +83,8 @@ def test_a_module_with_a_linear_map_to_positions():
     layer = made(output_dim=17, dtype="float64")
     output, scores = my_attention(layer, query, key, value)
     assert output.shape == (1, 17) and scores.shape == (1, 6)
-    np.testing.assert_allclose(scores, expected_weights, atol=1e-12)
-    np.testing.assert_allclose(
-        output, joined @ OUTPUT_KERNEL + OUTPUT_BIAS, atol=1e-12
-    )
+    assert_allclose(scores, expected_weights, atol=1e-12)
+    assert_allclose(output, joined @ OUTPUT_KERNEL + OUTPUT_BIAS, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -113,15 +118,16 @@ def test_equals_the_formula(masks, allowed, use_key, use_bias):
     context, scores = made(use_key, use_bias, dtype="float64")(
         QUERY, VALUE, KEY, return_attention_scores=True, **masks
     )
-    np.testing.assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
-    np.testing.assert_allclose(context, expected, atol=1e-12)
+    assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
+    assert_allclose(context, expected, atol=1e-12)
 
 
 def test_only_the_key_state_counts():
     def scores(key, **options):
-        return made(**options)(
+        _, scores = made(**options)(
             QUERY, VALUE, key, key_mask=KEY_MASK, return_attention_scores=True
-        )[1].numpy()
+        )
+        return array(scores)
 
     expected, alone = scores(KEY), scores(KEY, use_key=False)
     for s in range(5):
@@ -129,8 +135,8 @@ def test_only_the_key_state_counts():
         other[:, s] += 1
         # The last allowed keys are 3 in the first row and 4 in the second.
         changed = np.abs(scores(other) - expected).max(axis=(1, 2, 3)) > 1e-3
-        np.testing.assert_array_equal(changed, [s == 3, s == 4])
-        np.testing.assert_array_equal(scores(other, use_key=False), alone)
+        assert_array_equal(changed, [s == 3, s == 4])
+        assert_array_equal(scores(other, use_key=False), alone)
 
 
 def test_output_of_a_query_without_keys():
@@ -138,19 +144,19 @@ def test_output_of_a_query_without_keys():
     output, scores = made(output_dim=17, dtype="float64")(
         QUERY, VALUE, KEY, value_mask=mask, return_attention_scores=True
     )
-    assert not np.any(scores[1])
-    np.testing.assert_allclose(
+    assert not array(scores[1]).any()
+    assert_allclose(
         output[1], QUERY[1] @ OUTPUT_KERNEL[:7] + OUTPUT_BIAS, atol=1e-12
     )
 
 
 def test_memory_that_grows():
     layer = made(dtype="float64")
-    tensors = [tf.constant(array) for array in (QUERY, VALUE, KEY)]
+    tensors = [ops.convert_to_tensor(array) for array in (QUERY, VALUE, KEY)]
     query, value, key = tensors
     memory = layer.project(value[:, :2], key[:, :2], capacity=6)
     memory = layer.append(memory, value[:, 2:], key[:, 2:])
-    np.testing.assert_allclose(
+    assert_allclose(
         layer.attend(query, memory, use_causal_mask=True),
         layer(query, value, key, use_causal_mask=True),
         atol=1e-12,
@@ -164,20 +170,20 @@ def test_too_many_keys():
         layer(QUERY, np.zeros((2, 7, 11)), np.zeros((2, 7, 13)))
     with pytest.raises(ValueError, match=message):
         layer(QUERY, keras.Input((7, 11)), keras.Input((7, 13)))
-    # Where the graph alone knows the length, it stops too.
-    call = tf.function(
-        layer,
-        input_signature=[
-            tf.TensorSpec((None, None, array.shape[-1]))
-            for array in (QUERY, VALUE, KEY)
-        ],
-    )
-    arrays = [np.zeros((2, 7, width), "float32") for width in (7, 11, 13)]
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        call(*arrays)
-    assert call(*(array[:, :6] for array in arrays)).shape == (2, 6, 11)
     with pytest.raises(ValueError, match="Received: max_length=0"):
         LocationAttention(max_length=0)
+
+
+@pytest.mark.tensorflow
+def test_too_many_keys_where_the_graph_alone_knows_the_length():
+    import tensorflow as tf
+
+    symbols = [keras.Input((None, width)) for width in (7, 11, 13)]
+    call = compiled(made(), False, symbols)
+    inputs = [np.zeros((2, 7, width), "float32") for width in (7, 11, 13)]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        call(*inputs)
+    assert call(*(given[:, :6] for given in inputs)).shape == (2, 6, 11)
 
 
 def test_weights():
@@ -198,7 +204,7 @@ def test_gradients(assert_gradients_match):
         output = layer(
             QUERY, VALUE, KEY, key_mask=KEY_MASK, use_causal_mask=True
         )
-        return tf.reduce_sum(output * direction)
+        return weighted_sum(output, direction)
 
     assert_gradients_match(loss, layer.trainable_variables)
 
@@ -225,24 +231,23 @@ def test_output_in_all_ways_to_run(tmp_path):
         return layer(*arrays, **OPTIONS)
 
     for run in (
-        tf.function(call),
-        tf.function(call, jit_compile=True),
+        *graphs(call, symbols),
         lambda *arrays: model(arrays),
         lambda *arrays: keras.models.load_model(tmp_path / "model.keras")(
             arrays
         ),
     ):
         for left, right in zip(expected, run(*INPUTS)):
-            np.testing.assert_allclose(left, right, atol=2e-6)
+            assert_allclose(left, right, atol=2e-6)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_output_in_half_precision(policy):
     expected, _ = made(output_dim=17)(*INPUTS, **OPTIONS)
     output, scores = made(output_dim=17, dtype=policy)(*INPUTS, **OPTIONS)
-    assert output.dtype == policy.removeprefix("mixed_")
-    assert scores.dtype == "float32"
-    np.testing.assert_allclose(tf.cast(output, "float32"), expected, atol=0.1)
+    assert dtype_of(output) == policy.removeprefix("mixed_")
+    assert dtype_of(scores) == "float32"
+    assert_allclose(ops.cast(output, "float32"), expected, atol=0.1)
 
 
 def test_config_with_an_output():

@@ -1,9 +1,16 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.mixture_of_attention_heads import MixtureOfAttentionHeads
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import each_jit
+from tests.layers.running import gradients
+from tests.layers.running import JIT_COMPILE
+from tests.layers.running import weighted_sum
 
 # B 2, T 3, S 5; query 7, key 11, value 13 wide; 6 experts, 2 a token, of 4.
 DRAW = np.random.default_rng(0).normal
@@ -29,7 +36,7 @@ def made(**options):
 
 
 def probabilities_of(layer):
-    logits = QUERY @ np.asarray(layer.router_kernel)
+    logits = QUERY @ array(layer.router_kernel)
     exponentials = np.exp(logits)
     return logits, exponentials / exponentials.sum(axis=-1, keepdims=True)
 
@@ -39,10 +46,10 @@ def test_equals_the_equations():
     outputs, scores = layer(
         QUERY, VALUE, KEY, value_mask=MASK, return_attention_scores=True
     )
-    query_kernel = np.asarray(layer.query_kernel).reshape(7, 6, 4)
-    output_kernel = np.asarray(layer.output_kernel).reshape(6, 3, 9)
-    key = KEY @ np.asarray(layer.key_kernel)
-    value = VALUE @ np.asarray(layer.value_kernel)
+    query_kernel = array(layer.query_kernel).reshape(7, 6, 4)
+    output_kernel = array(layer.output_kernel).reshape(6, 3, 9)
+    key = KEY @ array(layer.key_kernel)
+    value = VALUE @ array(layer.value_kernel)
     _, probabilities = probabilities_of(layer)
     expected = np.zeros((2, 3, 9))
     weights = np.zeros((2, 6, 3, 5))
@@ -55,8 +62,8 @@ def test_equals_the_equations():
             weights[b, i, t] = row / row.sum()
             head = (weights[b, i, t] @ value[b]) @ output_kernel[i]
             expected[b, t] += probabilities[b, t, i] / total * head
-    np.testing.assert_allclose(outputs, expected, atol=1e-12)
-    np.testing.assert_allclose(scores, weights, atol=1e-12)
+    assert_allclose(outputs, expected, atol=1e-12)
+    assert_allclose(scores, weights, atol=1e-12)
 
 
 def test_losses_by_hand():
@@ -71,7 +78,7 @@ def test_losses_by_hand():
         share[np.argsort(row)[-2:]] += 1 / (2 * 5)
     balance = 6 * np.sum(share * probabilities.mean(axis=0))
     size = np.mean(np.log(np.exp(logits).sum(axis=-1)) ** 2)
-    np.testing.assert_allclose(loss, 0.5 * balance + 0.25 * size, rtol=1e-6)
+    assert_allclose(loss, 0.5 * balance + 0.25 * size, rtol=1e-6)
 
 
 def test_no_losses_outside_training():
@@ -92,34 +99,51 @@ def test_an_even_router_has_the_least_loss():
     kernel = np.zeros((7, 3))
     kernel[:3] = 1e-6 * np.eye(3)
     layer.router_kernel.assign(kernel)
-    np.testing.assert_allclose(layer.router_loss(query), 1.0, rtol=1e-5)
+    assert_allclose(layer.router_loss(query), 1.0, rtol=1e-5)
     # All queries at one expert, surely: the most.
     kernel[:3] = [[50, 0, 0]] * 3
     layer.router_kernel.assign(kernel)
-    np.testing.assert_allclose(layer.router_loss(query), 3.0, rtol=1e-5)
+    assert_allclose(layer.router_loss(query), 3.0, rtol=1e-5)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_the_router_learns(jit):
     layer = made()
 
-    @tf.function(jit_compile=jit)
-    def gradients():
-        variables = [weight.value for weight in layer.trainable_variables]
-        with tf.GradientTape() as tape:
-            outputs = layer(QUERY, VALUE, KEY, training=True)
-            loss = tf.reduce_sum(outputs**2) + tf.add_n(layer.losses)
-        return tape.gradient(loss, variables)
+    def loss():
+        outputs = layer(QUERY, VALUE, KEY, training=True)
+        return ops.sum(outputs**2) + sum(layer.losses)
 
-    sizes = [np.abs(gradient).max() for gradient in gradients()]
+    _, found = gradients(loss, weights=layer.trainable_variables, jit=jit)
+    sizes = [np.abs(gradient).max() for gradient in found]
     assert all(size > 1e-3 * max(sizes) for size in sizes)
+
+
+def test_gradients(assert_gradients_match):
+    # The sum that the weights of the chosen experts are divided by has no
+    # gradient, so those of the router are no differences.
+    layer = made(load_balancing=0.0, router_z=0.0)
+    direction = DRAW(size=QUERY.shape)
+    weights = [
+        weight
+        for weight in layer.trainable_variables
+        if weight.name != "router_kernel"
+    ]
+    assert len(weights) == 4
+    assert_gradients_match(
+        lambda value, key: weighted_sum(
+            layer(QUERY, value, key, value_mask=MASK), direction
+        ),
+        weights,
+        [VALUE, KEY],
+    )
 
 
 def test_all_experts_are_multi_head_attention_with_a_gate():
     # With k = E nothing is left out, and p is not scaled up.
     layer = made(experts_per_token=6)
     outputs, scores = layer(QUERY, VALUE, KEY, return_attention_scores=True)
-    np.testing.assert_allclose(scores.numpy().sum(axis=-1), 1, atol=1e-12)
+    assert_allclose(array(scores).sum(axis=-1), 1, atol=1e-12)
     assert outputs.shape == QUERY.shape
 
 
@@ -130,16 +154,16 @@ def test_file(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = [QUERY.astype("f4"), VALUE.astype("f4")]
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
+    assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_the_loss_is_fitted_with_the_model():
     query, value = keras.Input((3, 7)), keras.Input((5, 13))
     layer = MixtureOfAttentionHeads(6, 2, key_dim=4, load_balancing=0.5)
     model = keras.Model([query, value], layer(query, value))
-    model.compile("sgd", "mse", jit_compile=True)
+    model.compile("sgd", "mse", jit_compile=JIT_COMPILE)
     inputs = [QUERY.astype("f4"), VALUE.astype("f4")]
-    found = model.train_on_batch(inputs, model(inputs).numpy())
+    found = model.train_on_batch(inputs, array(model(inputs)))
     # The error itself is 0.
     assert 0.4 < found < 2.0
 

@@ -3,13 +3,20 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers import AdditiveAttention
 from layers import record_attention
 from layers.multi_head_attention import MultiHeadAttention
 from layers.relative_position_bias import RelativePositionBias
 from layers.rotary_embedding import RotaryEmbedding
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import each_jit
+from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -35,7 +42,7 @@ def reference(layer, query, value, key, allowed):
     """The equations, one number at a time."""
     heads, groups = layer.num_heads, layer.groups
     weights = {
-        weight.name: np.asarray(weight) for weight in layer.trainable_variables
+        weight.name: array(weight) for weight in layer.trainable_variables
     }
 
     def project(name, inputs, count):
@@ -76,8 +83,8 @@ def test_equals_the_equations(groups, use_bias):
     assert outputs.shape == (2, 3, 9)
     allowed = MASK[:, None, :].repeat(3, axis=1)
     expected, weights = reference(layer, QUERY, VALUE, KEY, allowed)
-    np.testing.assert_allclose(outputs, expected, atol=1e-12)
-    np.testing.assert_allclose(scores, weights, atol=1e-12)
+    assert_allclose(outputs, expected, atol=1e-12)
+    assert_allclose(scores, weights, atol=1e-12)
 
 
 def test_parameters():
@@ -104,7 +111,7 @@ def test_equals_keras():
     for name in names:
         dense = getattr(theirs, f"_{name}_dense")
         for kind in ("kernel", "bias"):
-            weight = np.asarray(getattr(ours, f"{name}_{kind}"))
+            weight = array(getattr(ours, f"{name}_{kind}"))
             getattr(dense, kind).assign(
                 weight.reshape(getattr(dense, kind).shape)
             )
@@ -115,8 +122,8 @@ def test_equals_keras():
     outputs, scores = ours(
         QUERY, VALUE, KEY, attention_mask=pairs, return_attention_scores=True
     )
-    np.testing.assert_allclose(outputs, expected, atol=1e-6)
-    np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
+    assert_allclose(outputs, expected, atol=1e-6)
+    assert_allclose(scores, expected_scores, atol=1e-6)
 
 
 def test_grouped_queries_equal_keras():
@@ -129,13 +136,11 @@ def test_grouped_queries_equal_keras():
     for name in ("query", "key", "value", "output"):
         dense = getattr(theirs, f"_{name}_dense")
         for kind in ("kernel", "bias"):
-            weight = np.asarray(getattr(ours, f"{name}_{kind}"))
+            weight = array(getattr(ours, f"{name}_{kind}"))
             getattr(dense, kind).assign(
                 weight.reshape(getattr(dense, kind).shape)
             )
-    np.testing.assert_allclose(
-        ours(states, states), theirs(states, states), atol=1e-6
-    )
+    assert_allclose(ours(states, states), theirs(states, states), atol=1e-6)
 
 
 def test_an_attention_of_another_kind_in_every_head():
@@ -155,7 +160,7 @@ def test_an_attention_of_another_kind_in_every_head():
         )
     # It is one layer, which others can look into.
     assert len(recorded) == 1
-    weights = {w.path.split("/", 1)[1]: np.asarray(w) for w in layer.weights}
+    weights = {w.path.split("/", 1)[1]: array(w) for w in layer.weights}
 
     def project(name, inputs):
         outputs = inputs @ weights[f"{name}_kernel"] + weights[f"{name}_bias"]
@@ -173,12 +178,10 @@ def test_an_attention_of_another_kind_in_every_head():
         logits = (hidden @ weights["score/score_kernel"])[:, 0]
         row = np.exp(logits) * allowed[b, n, t]
         row = row / max(row.sum(), 1e-30)
-        np.testing.assert_allclose(scores[b, n, t], row, atol=1e-12)
+        assert_allclose(scores[b, n, t], row, atol=1e-12)
         context[b, t, n] = row @ value[b, :, n]
     expected = context.reshape(2, 3, 24) @ weights["output_kernel"]
-    np.testing.assert_allclose(
-        outputs, expected + weights["output_bias"], atol=1e-12
-    )
+    assert_allclose(outputs, expected + weights["output_bias"], atol=1e-12)
 
 
 POSITIONS = {
@@ -205,7 +208,7 @@ def test_one_step_at_a_time(groups, position, window_size, capacity):
         states, states, use_causal_mask=True, return_attention_scores=True
     )
     memory = layer.project(states[:, :2], capacity=capacity)
-    rows = [layer.attend(states[:, :2], memory, use_causal_mask=True)]
+    rows = [array(layer.attend(states[:, :2], memory, use_causal_mask=True))]
     # One token, then two, then one.
     for first, last in ((2, 3), (3, 5), (5, 6)):
         before = dict(memory)
@@ -216,22 +219,24 @@ def test_one_step_at_a_time(groups, position, window_size, capacity):
             use_causal_mask=True,
             return_attention_scores=True,
         )
-        rows.append(row)
-        np.testing.assert_allclose(
+        rows.append(array(row))
+        assert_allclose(
             own[..., :last], scores[:, :, first:last, :last], atol=1e-12
         )
-        np.testing.assert_array_equal(own[..., last:], 0)
+        assert_array_equal(own[..., last:], 0)
         assert before is not memory
-    np.testing.assert_allclose(np.concatenate(rows, axis=1), whole, atol=1e-12)
+    assert_allclose(np.concatenate(rows, axis=1), whole, atol=1e-12)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.tensorflow
+@each_jit
 def test_a_cache_in_a_loop(jit):
+    import tensorflow as tf
+
     states = tf.constant(DRAW(size=(2, 6, 7)))
     layer = made(states, states, position=RotaryEmbedding(dtype="float64"))
     whole = layer(states, states, use_causal_mask=True)
 
-    @tf.function(jit_compile=jit)
     def decode(states):
         memory = layer.project(states[:, :0], capacity=6)
         outputs = tf.zeros((6, 2, 7), "float64")
@@ -249,9 +254,28 @@ def test_a_cache_in_a_loop(jit):
             lambda index, *_: index < 6, step, (0, memory, outputs)
         )[2]
 
-    np.testing.assert_allclose(
-        decode(states), tf.transpose(whole, (1, 0, 2)), atol=1e-12
-    )
+    outputs = compiled(decode, jit)(states)
+    assert_allclose(outputs, tf.transpose(whole, (1, 0, 2)), atol=1e-12)
+
+
+@each_jit
+def test_a_cache_in_a_graph(jit):
+    """As a decoder's loop has it: each step is the same graph."""
+    states = DRAW(size=(2, 6, 7))
+    layer = made(states, states, position=RotaryEmbedding(dtype="float64"))
+    whole = layer(states, states, use_causal_mask=True)
+
+    def step(token, memory):
+        memory = layer.append(memory, token)
+        return layer.attend(token, memory, use_causal_mask=True), memory
+
+    step = compiled(step, jit)
+    memory = layer.project(ops.convert_to_tensor(states[:, :0]), capacity=6)
+    for place in range(6):
+        row, memory = step(
+            ops.convert_to_tensor(states[:, place : place + 1]), memory
+        )
+        assert_allclose(row[:, 0], whole[:, place], atol=1e-12)
 
 
 def test_masks_of_a_cache():
@@ -263,9 +287,7 @@ def test_masks_of_a_cache():
             states[:, :3], value_mask=MASK[:, :3], capacity=capacity
         )
         memory = layer.append(memory, states[:, 3:], value_mask=MASK[:, 3:])
-        np.testing.assert_allclose(
-            layer.attend(states[:, 4:], memory), whole, atol=1e-12
-        )
+        assert_allclose(layer.attend(states[:, 4:], memory), whole, atol=1e-12)
 
 
 def test_a_full_cache_is_refused():
@@ -296,7 +318,7 @@ def test_file(position, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = DRAW(size=(2, 5, 7))
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
+    assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_positions_matter():
@@ -310,7 +332,8 @@ def test_positions_matter():
     ):
         layer = made(states, states, position=POSITIONS[position]())
         first, last = layer(states, states), layer(turned, turned)
-        assert np.allclose(first, last[:, ::-1], atol=1e-9) == same
+        close = np.allclose(array(first), array(last)[:, ::-1], atol=1e-9)
+        assert close == same
 
 
 @pytest.mark.parametrize(
@@ -351,20 +374,26 @@ def test_equals_torch():
             for name in file.files
             if name.startswith("multi_head/")
         }
-    inputs = [tf.Variable(torch[name]) for name in ("query", "value", "key")]
+    inputs = [torch[name] for name in ("query", "value", "key")]
     layer = made(*inputs, num_heads=4, key_dim=3)
     for weight in layer.weights:
         weight.assign(torch[weight.name])
-    with tf.GradientTape() as tape:
+
+    def call(query, value, key):
         outputs, scores = layer(
-            *inputs, value_mask=torch["mask"], return_attention_scores=True
+            query,
+            value,
+            key,
+            value_mask=torch["mask"],
+            return_attention_scores=True,
         )
-        loss = tf.reduce_sum(outputs * torch["direction"])
-    np.testing.assert_allclose(outputs, torch["outputs"], atol=1e-12)
-    np.testing.assert_allclose(scores, torch["scores"], atol=1e-12)
-    watched = [*inputs, layer.query_kernel.value, layer.output_kernel.value]
+        return weighted_sum(outputs, torch["direction"]), (outputs, scores)
+
+    (outputs, scores), *found = outputs_and_gradients(
+        call, inputs, [layer.query_kernel, layer.output_kernel]
+    )
+    assert_allclose(outputs, torch["outputs"], atol=1e-12)
+    assert_allclose(scores, torch["scores"], atol=1e-12)
     names = ("query", "value", "key", "query_kernel", "output_kernel")
-    for name, gradient in zip(names, tape.gradient(loss, watched)):
-        np.testing.assert_allclose(
-            gradient, torch[f"{name}_gradient"], atol=1e-12
-        )
+    for name, gradient in zip(names, [*found[0], *found[1]]):
+        assert_allclose(gradient, torch[f"{name}_gradient"], atol=1e-12)

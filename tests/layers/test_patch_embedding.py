@@ -3,9 +3,17 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.patch_embedding import PatchEmbedding
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import each_jit
+from tests.layers.running import gradients
+from tests.layers.running import graphs
+from tests.layers.running import weighted_sum
 
 # Patches of 2 x 3 pixels with 5 channels, to vectors of 7.
 KERNEL = np.random.default_rng(1).normal(size=(30, 7))
@@ -49,7 +57,7 @@ def test_by_hand():
         [8, 9, 12, 113],
         [10, 11, 14, 115],
     ]
-    np.testing.assert_array_equal(layer(images)[0], expected)
+    assert_array_equal(layer(images)[0], expected)
 
 
 def test_all_ways_to_run_equal_the_loop():
@@ -59,16 +67,14 @@ def test_all_ways_to_run_equal_the_loop():
     images = draw(2, 8, 9, 5).astype("float32")
     expected = embedded(images)
     assert expected.shape == (2, 12, 7)
-    signature = [tf.TensorSpec([None, None, None, 5])]
+    signature = [keras.Input((None, None, 5))]
     for run in (
         layer,
         model,
         lambda images: model.predict(images, verbose=0),
-        tf.function(layer),
-        tf.function(layer, input_signature=signature),
-        tf.function(layer, input_signature=signature, jit_compile=True),
+        *graphs(layer, signature),
     ):
-        np.testing.assert_allclose(run(images), expected, atol=2e-5)
+        assert_allclose(run(images), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("patch_size", [3, (2, 4), (4, 1)])
@@ -82,10 +88,10 @@ def test_is_a_convolution(patch_size):
         7, patch_size, strides=patch_size, dtype="float64"
     )
     convolution.build(images.shape)
-    kernel = np.reshape(layer.kernel.numpy(), convolution.kernel.shape)
+    kernel = np.reshape(array(layer.kernel), convolution.kernel.shape)
     convolution.set_weights([kernel, BIAS])
     expected = np.reshape(convolution(images), (2, -1, 7))
-    np.testing.assert_allclose(outputs, expected, atol=1e-13)
+    assert_allclose(outputs, expected, atol=1e-13)
 
 
 def test_weights():
@@ -106,22 +112,17 @@ def test_symbolic_shape(size, count):
     assert layer.compute_output_shape((2, *size, 5)) == (2, count, 7)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_gradients(jit):
     layer = made(dtype="float64")
     images, direction = draw(2, 4, 9, 5), draw(2, 6, 7)
 
-    @tf.function(jit_compile=jit)
-    def gradients(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            outputs = layer(images)
-        variables = [weight.value for weight in layer.weights]
-        return tape.gradient(
-            outputs, [*variables, images], tf.constant(direction)
-        )
-
-    at_kernel, at_bias, at_images = gradients(tf.constant(images))
+    [at_images], [at_kernel, at_bias] = gradients(
+        lambda images: weighted_sum(layer(images), direction),
+        [images],
+        layer.weights,
+        jit,
+    )
     # One patch, and one number of it, at a time.
     kernel, bias = np.zeros((30, 7)), np.zeros(7)
     pixels = np.zeros(images.shape)
@@ -133,9 +134,9 @@ def test_gradients(jit):
             number = (y * 3 + x) * 5 + channel
             kernel[number] += images[place] * vector
             pixels[place] = KERNEL[number] @ vector
-    np.testing.assert_allclose(at_kernel, kernel, atol=1e-12)
-    np.testing.assert_allclose(at_bias, bias, atol=1e-12)
-    np.testing.assert_allclose(at_images, pixels, atol=1e-12)
+    assert_allclose(at_kernel, kernel, atol=1e-12)
+    assert_allclose(at_bias, bias, atol=1e-12)
+    assert_allclose(at_images, pixels, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -145,18 +146,16 @@ def test_gradients(jit):
 def test_precision(policy, tolerance):
     layer = made(dtype=policy)
     images = draw(2, 4, 9, 5)
-    outputs = layer(tf.constant(images, layer.compute_dtype))
+    outputs = layer(ops.convert_to_tensor(images, layer.compute_dtype))
     assert outputs.dtype == layer.compute_dtype
-    np.testing.assert_allclose(
-        np.asarray(outputs, "float64"), embedded(images), atol=tolerance
-    )
+    assert_allclose(array(outputs, "float64"), embedded(images), atol=tolerance)
 
 
 def test_a_batch_equals_its_rows():
     layer, images = made(), draw(3, 4, 9, 5).astype("float32")
     outputs = layer(images)
     for row in range(3):
-        np.testing.assert_allclose(
+        assert_allclose(
             layer(images[row : row + 1])[0], outputs[row], atol=1e-5
         )
 
@@ -178,7 +177,7 @@ def test_config_and_file(tmp_path, patch_size):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = draw(2, 4, 12, 5)
-    np.testing.assert_array_equal(loaded(images), model(images))
+    assert_array_equal(loaded(images), model(images))
 
 
 def test_pictures_that_do_not_fit():
@@ -190,19 +189,24 @@ def test_pictures_that_do_not_fit():
             rf"images\.shape=\({given}\)"
         )
         with pytest.raises(ValueError, match=message):
-            layer(tf.zeros(shape))
+            layer(ops.zeros(shape))
         with pytest.raises(ValueError, match="must be multiples"):
             layer(keras.Input(shape[1:]))
         with pytest.raises(ValueError, match="must be multiples"):
             layer.compute_output_shape(shape)
-    signature = [tf.TensorSpec([None, None, None, 5])]
-    call = tf.function(layer, input_signature=signature)
+
+
+@pytest.mark.tensorflow
+def test_sizes_that_do_not_fit_in_a_graph():
+    import tensorflow as tf
+
+    call = compiled(made(), False, [keras.Input((None, None, 5))])
     with pytest.raises(tf.errors.InvalidArgumentError):
-        call(tf.zeros((2, 5, 9, 5)))
+        call(ops.zeros((2, 5, 9, 5)))
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match="Received: patch_size=0"):
         PatchEmbedding(0, 7)
     with pytest.raises(ValueError, match="expected ndim=4, found ndim=3"):
-        PatchEmbedding(2, 7)(tf.zeros((4, 4, 1)))
+        PatchEmbedding(2, 7)(ops.zeros((4, 4, 1)))

@@ -7,19 +7,31 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 import layers
+from tests.layers.running import array
+from tests.layers.running import arrays
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import gradients
+from tests.layers.running import graphs
+from tests.layers.running import JIT
+from tests.layers.running import JIT_COMPILE
+from tests.layers.running import mask_of
+from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 POLICIES = ("mixed_bfloat16", "mixed_float16", "float16", "bfloat16")
 
 
 def both(layer, query, value, key, **options):
     """Context and scores as arrays."""
-    context, scores = layer(
-        query, value, key, return_attention_scores=True, **options
+    return arrays(
+        layer(query, value, key, return_attention_scores=True, **options)
     )
-    return np.asarray(context), np.asarray(scores)
 
 
 def uneven(layer):
@@ -38,12 +50,25 @@ def made(case, **more):
 
 
 def assert_sums(case, scores, tolerance):
-    """Rows with an allowed key sum to 1, or to less where the layer says so."""
-    sums = np.sum(scores, axis=-1)
+    """Rows with an allowed key sum to 1, or to less where the layer says so,
+    in the heads that the query uses."""
+    sums = array(scores).sum(axis=-1)
+    if case.heads_per_query is not None:
+        sums = np.sort(sums, axis=1)
+        unused = case.num_heads - case.heads_per_query
+        assert not sums[:, :unused].any()
+        sums = sums[:, unused:]
     if case.sums_to_one:
-        np.testing.assert_allclose(sums, 1, atol=tolerance)
+        assert_allclose(sums, np.ones_like(sums), atol=tolerance)
     else:
         assert np.all((sums > 0.01) & (sums < 1))
+
+
+def seen(scores):
+    """Which keys each query sees `(B, T, S)`, in all the heads it uses."""
+    visible = array(scores) > 0
+    used = visible.any(axis=-1, keepdims=True)
+    return (visible | ~used).all(axis=1) & used.any(axis=1)
 
 
 def test_no_layer_is_missing(cases):
@@ -54,10 +79,8 @@ def test_no_layer_is_missing(cases):
             first = list(inspect.signature(function).parameters)[1:4]
             if first == ["query", "value", "key"]:
                 found.add(name)
-    # These two have several heads, and tests of their own.
-    found -= {"MixtureOfAttentionHeads", "MultiHeadAttention"}
     assert {case.layer.__name__ for case in cases} == found
-    assert found >= {"AdditiveAttention", "DotProductAttention"}
+    assert found >= {"AdditiveAttention", "MultiHeadAttention"}
 
 
 def test_call_is_the_same_for_all(case):
@@ -117,7 +140,7 @@ def test_file(case, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     for expected, actual in zip(model(inputs), loaded(inputs)):
-        np.testing.assert_array_equal(expected, actual)
+        assert_array_equal(expected, actual)
 
 
 @pytest.mark.parametrize(
@@ -127,16 +150,16 @@ def test_symbolic_shapes(case, query_length, key_length):
     context, scores = case.make()(
         *case.symbols(query_length, key_length), return_attention_scores=True
     )
-    assert context.shape == (None, query_length, case.value_dim)
-    assert scores.shape == (None, 1, query_length, key_length)
+    assert context.shape == (None, query_length, case.context_dim)
+    assert scores.shape == (None, case.num_heads, query_length, key_length)
     assert scores.dtype == "float32"
 
 
 def test_symbolic_shapes_of_a_batch(case):
     symbols = [keras.Input(batch_shape=array.shape) for array in case.inputs()]
     context, scores = case.make()(*symbols, return_attention_scores=True)
-    assert context.shape == (2, 3, case.value_dim)
-    assert scores.shape == (2, 1, 3, 5)
+    assert context.shape == (2, 3, case.context_dim)
+    assert scores.shape == (2, case.num_heads, 3, 5)
 
 
 def test_all_ways_to_run_agree(case):
@@ -147,24 +170,19 @@ def test_all_ways_to_run_agree(case):
     model = keras.Model(symbols, layer(*symbols, **options))
     uneven(model)
     expected = both(layer, *inputs, use_causal_mask=True)
-    assert expected[0].shape == (2, 3, case.value_dim)
-    assert expected[1].shape == (2, 1, 3, 5)
+    assert expected[0].shape == (2, 3, case.context_dim)
+    assert expected[1].shape == (2, case.num_heads, 3, 5)
 
     def call(*arrays):
         return layer(*arrays, **options)
 
-    signature = [
-        tf.TensorSpec([None, None, array.shape[-1]]) for array in inputs
-    ]
     for run in (
         lambda *arrays: model(arrays),
         lambda *arrays: model.predict(arrays, verbose=0),
-        tf.function(call),
-        tf.function(call, input_signature=signature),
-        tf.function(call, jit_compile=True),
+        *graphs(call, symbols),
     ):
         for left, right in zip(expected, run(*inputs)):
-            np.testing.assert_allclose(left, right, atol=2e-6)
+            assert_allclose(left, right, atol=2e-6)
 
 
 # Training.
@@ -178,25 +196,43 @@ def test_one_step_moves_every_weight(case):
     context = case.make(dropout=0.1)(query, *symbols[1:])
     model = keras.Model(symbols, context)
     uneven(model)
-    before = [np.array(weight.numpy()) for weight in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=True)
-    targets = np.random.default_rng(5).normal(size=(2, 3, case.value_dim))
+    before = [array(weight).copy() for weight in model.trainable_variables]
+    optimizer = keras.optimizers.SGD(1.0)
+    model.compile(optimizer, "mse", jit_compile=JIT_COMPILE)
+    targets = np.random.default_rng(5).normal(size=(2, 3, case.context_dim))
     model.fit(inputs, targets, verbose=0)
     for weight, old in zip(model.trainable_variables, before):
-        assert np.abs(weight.numpy() - old).max() > 1e-5, weight.path
+        assert np.abs(array(weight) - old).max() > 1e-5, weight.path
 
 
-def test_every_weight_has_a_gradient(case):
-    layer = made(case)
-    query, value, key = case.inputs()
-    direction = np.random.default_rng(5).normal(size=(2, 3, case.value_dim))
-    with tf.GradientTape() as tape:
-        context = layer(query, value, key)
-        loss = tf.reduce_sum(context * direction.astype("float32"))
-    variables = [weight.value for weight in layer.trainable_variables]
-    assert bool(variables) == case.has_weights
-    sizes = [np.abs(g).max() for g in tape.gradient(loss, variables)]
-    # Rounding noise would be 1e-7 of the others.
+def test_every_weight_has_its_gradient(case, assert_gradients_match):
+    layer = made(case, dtype="float64")
+    query, value, key = (array.astype("f8") for array in case.inputs())
+    draw = np.random.default_rng(5).normal
+    direction = draw(size=(2, 3, case.context_dim))
+    mask = np.array([[1, 1, 0, 1, 1], [1, 0, 1, 1, 0]], bool)
+
+    def loss(query, value, key=key):
+        context = layer(query, value, key, value_mask=mask)
+        return weighted_sum(context, direction)
+
+    weights = layer.trainable_variables
+    assert bool(weights) == case.has_weights
+    if case.heads_per_query is not None:
+        # Its router divides by a sum that has no gradient, on purpose.
+        query, weights = array(query), weights[1:]
+        found = assert_gradients_match(
+            lambda value, key: loss(query, value, key), weights, [value, key]
+        )
+        _, (router,) = gradients(
+            lambda: loss(query, value), weights=layer.trainable_variables[:1]
+        )
+        found[1].append(router)
+    else:
+        tensors = [query, value, key] if case.uses_key else [query, value]
+        found = assert_gradients_match(loss, weights, tensors)
+    sizes = [np.abs(gradient).max() for gradient in found[1]]
+    # Rounding noise would be 1e-16 of the others.
     assert all(size > 1e-2 * max(sizes) for size in sizes)
 
 
@@ -208,16 +244,13 @@ def test_scores_are_exact_under_every_policy(case, policy):
     layer = made(case, dtype=policy)
     query, value, key = case.inputs(key_length=199)
     context, scores = layer(query, value, key, return_attention_scores=True)
-    assert scores.dtype == "float32"
-    assert context.dtype == keras.DTypePolicy(policy).compute_dtype
-    assert scores.shape == (2, 1, 3, 199)
+    assert dtype_of(scores) == "float32"
+    assert dtype_of(context) == layer.compute_dtype
+    assert scores.shape == (2, case.num_heads, 3, 199)
     assert_sums(case, scores, 1e-5)
-    wide = made(case)
-    expected = both(wide, query, value, key)[0]
+    expected = both(made(case), query, value, key)[0]
     tolerance = 0.1 if "bfloat16" in policy else 0.02
-    np.testing.assert_allclose(
-        np.asarray(context, "float32"), expected, atol=tolerance
-    )
+    assert_allclose(array(context, "float32"), expected, atol=tolerance)
 
 
 def test_float64(case):
@@ -229,16 +262,16 @@ def test_float64(case):
 
 
 @pytest.mark.parametrize(
-    "compiled, policy, training",
+    "jit, policy, training",
     [
-        ("eager", "float32", False),
-        ("eager", "float32", True),
-        ("graph", "float32", True),
-        ("graph", "mixed_bfloat16", False),
-        ("jit", "float32", False),
+        (None, "float32", False),
+        (None, "float32", True),
+        (JIT[0], "float32", True),
+        (JIT[0], "mixed_bfloat16", False),
+        (JIT_COMPILE, "float32", False),
     ],
 )
-def test_asking_for_scores_changes_nothing(case, compiled, policy, training):
+def test_asking_for_scores_changes_nothing(case, jit, policy, training):
     inputs = case.inputs()
     mask = np.array([[1, 1, 0, 1, 1], [1, 0, 1, 1, 0]], bool)
     contexts = []
@@ -255,48 +288,58 @@ def test_asking_for_scores_changes_nothing(case, compiled, policy, training):
                 return_attention_scores=asked,
             )
 
-        if compiled != "eager":
-            call = tf.function(call, jit_compile=compiled == "jit")
-        outputs = call(*inputs)
+        outputs = compiled(call, jit)(*inputs)
         contexts.append(outputs[0] if asked else outputs)
-    np.testing.assert_array_equal(
-        *(np.asarray(context, "float32") for context in contexts)
-    )
+    assert_array_equal(*(array(context, "float32") for context in contexts))
+
+
+def bare(case, **options):
+    """A layer whose context, of unit vectors, shows its weights."""
+    layer = case.make(**case.bare, **options)
+    query, _, key = case.inputs()
+    layer(query, UNITS, key)
+    uneven(layer)
+    if case.bare:
+        for weight in (layer.value_kernel, layer.output_kernel):
+            rows, columns = weight.shape
+            unit = np.tile(np.eye(rows), (1, columns // rows))
+            weight.assign(unit)
+    return layer
+
+
+UNITS = np.broadcast_to(np.eye(5, dtype="float32"), (2, 5, 5))
 
 
 def test_dropout_in_training_only(case):
     query, _, key = case.inputs()
-    # With unit vectors as values the context shows the weights.
-    value = np.broadcast_to(np.eye(5, dtype="float32"), (2, 5, 5))
-    layer = case.make(dropout=0.4, seed=3)
-    plain = case.make()
-    for each in (layer, plain):
-        each(query, value, key)
-        uneven(each)
-    expected, expected_scores = both(plain, query, value, key)
+    layer, plain = bare(case, dropout=0.4, seed=3), bare(case)
+    expected, expected_scores = both(plain, query, UNITS, key)
     for training in (None, False):
-        context, scores = both(layer, query, value, key, training=training)
-        np.testing.assert_array_equal(context, expected)
+        context, scores = both(layer, query, UNITS, key, training=training)
+        assert_array_equal(context, expected)
+    there = expected != 0
+    assert there.mean() == (case.heads_per_query or 1) / (
+        case.num_heads if case.heads_per_query else 1
+    )
     dropped = 0
     for _ in range(30):
-        context, scores = both(layer, query, value, key, training=True)
-        np.testing.assert_array_equal(scores, expected_scores)
-        gone = context == 0
-        np.testing.assert_allclose(
-            context[~gone], expected[~gone] / 0.6, rtol=1e-5
-        )
-        dropped += gone.mean() / 30
-    # 900 draws: three standard deviations are 0.05.
-    assert 0.35 < dropped < 0.45
+        context, scores = both(layer, query, UNITS, key, training=True)
+        assert_array_equal(scores, expected_scores)
+        left = context != 0
+        assert not (left & ~there).any()
+        assert_allclose(context[left], expected[left] / 0.6, rtol=1e-5)
+        dropped += 1 - left[there].mean()
+    # 900 draws at least: three standard deviations are 0.05.
+    assert 0.35 < dropped / 30 < 0.45
 
 
 def test_dropout_follows_the_model_around_it(case):
     symbols = case.symbols()
     model = keras.Model(symbols, case.make(dropout=0.4)(*symbols))
     inputs = case.inputs()
-    quiet = [np.asarray(model(inputs)) for _ in range(2)]
-    loud = [np.asarray(model(inputs, training=True)) for _ in range(2)]
-    np.testing.assert_array_equal(*quiet)
+    quiet = [array(model(inputs)) for _ in range(2)]
+    loud = [array(model(inputs, training=True)) for _ in range(2)]
+    assert_array_equal(*quiet)
     assert np.abs(loud[0] - quiet[0]).max() > 1e-3
     assert np.abs(loud[0] - loud[1]).max() > 1e-3
 
@@ -306,7 +349,7 @@ def test_same_seed_same_dropout(case):
         both(made(case, dropout=0.4, seed=3), *case.inputs(), training=True)[0]
         for _ in range(2)
     ]
-    np.testing.assert_array_equal(*contexts)
+    assert_array_equal(*contexts)
 
 
 # Keys, memory and masks.
@@ -315,7 +358,7 @@ def test_same_seed_same_dropout(case):
 def test_key_is_the_value_by_default(case):
     query, _, key = case.inputs()
     layer = case.make()
-    np.testing.assert_array_equal(layer(query, key), layer(query, key, key))
+    assert_array_equal(layer(query, key), layer(query, key, key))
 
 
 def test_call_is_project_and_attend(case):
@@ -325,15 +368,15 @@ def test_call_is_project_and_attend(case):
     key_mask = np.array([[1, 0, 1, 1, 1], [1, 1, 1, 0, 1]], bool)
     memory = layer.project(value, key, value_mask=value_mask, key_mask=key_mask)
     options = {"use_causal_mask": True, "return_attention_scores": True}
-    apart = layer.attend(tf.constant(query), memory, **options)
+    apart = layer.attend(ops.convert_to_tensor(query), memory, **options)
     whole = layer(
         query, value, key, value_mask=value_mask, key_mask=key_mask, **options
     )
     for left, right in zip(whole, apart):
-        np.testing.assert_array_equal(left, right)
-    alone = layer.attend(tf.constant(query[:, 1:2]), memory)
-    together = layer.attend(tf.constant(query), memory)
-    np.testing.assert_allclose(alone[:, 0], together[:, 1], atol=1e-6)
+        assert_array_equal(left, right)
+    alone = layer.attend(ops.convert_to_tensor(query[:, 1:2]), memory)
+    together = layer.attend(ops.convert_to_tensor(query), memory)
+    assert_allclose(alone[:, 0], together[:, 1], atol=1e-6)
 
 
 def test_a_call_leaves_nothing_on_the_layer(case):
@@ -363,21 +406,21 @@ def test_implicit_masks_reach_the_layer(case):
     context, scores = layer(query, value, key, return_attention_scores=True)
     explicit = both(
         layer,
-        np.asarray(query),
-        np.asarray(value),
-        np.asarray(key),
+        array(query),
+        array(value),
+        array(key),
         query_mask=QUERY_IDS != 0,
         value_mask=VALUE_IDS != 0,
         key_mask=KEY_IDS != 0,
     )
-    np.testing.assert_array_equal(context, explicit[0])
-    np.testing.assert_array_equal(scores, explicit[1])
+    assert_array_equal(context, explicit[0])
+    assert_array_equal(scores, explicit[1])
     allowed = (
         (QUERY_IDS != 0)[:, :, None]
         & (VALUE_IDS != 0)[:, None, :]
         & (KEY_IDS != 0)[:, None, :]
     )
-    np.testing.assert_array_equal(np.asarray(scores)[:, 0] > 0, allowed)
+    assert_array_equal(seen(scores), allowed)
     # The masks of the inputs stay, and the output has that of the query.
     for tensor, ids in (
         (query, QUERY_IDS),
@@ -385,7 +428,7 @@ def test_implicit_masks_reach_the_layer(case):
         (key, KEY_IDS),
         (context, QUERY_IDS),
     ):
-        np.testing.assert_array_equal(tensor._keras_mask, ids != 0)
+        assert_array_equal(mask_of(tensor), ids != 0)
 
 
 def test_implicit_masks_reach_the_layer_in_a_model(case):
@@ -398,7 +441,7 @@ def test_implicit_masks_reach_the_layer_in_a_model(case):
     scores = model([QUERY_IDS, VALUE_IDS, KEY_IDS])
     allowed = (VALUE_IDS != 0) & (KEY_IDS != 0)
     expected = (QUERY_IDS != 0)[:, :, None] & allowed[:, None, :]
-    np.testing.assert_array_equal(np.asarray(scores)[:, 0] > 0, expected)
+    assert_array_equal(seen(scores), expected)
 
 
 def test_a_mask_that_is_not_boolean_is_refused(case):
@@ -428,9 +471,9 @@ def test_padding_changes_nothing(case):
     mask = np.arange(9)[None, :].repeat(2, 0) < 5
     for name in ("value_mask", "key_mask"):
         padded, padded_scores = both(layer, query, *longer, **{name: mask})
-        np.testing.assert_allclose(padded, context, atol=1e-6)
-        np.testing.assert_allclose(padded_scores[..., :5], scores, atol=1e-6)
-        np.testing.assert_array_equal(padded_scores[..., 5:], 0)
+        assert_allclose(padded, context, atol=1e-6)
+        assert_allclose(padded_scores[..., :5], scores, atol=1e-6)
+        assert_array_equal(padded_scores[..., 5:], 0)
 
 
 def test_a_batch_equals_its_rows(case):
@@ -439,8 +482,8 @@ def test_a_batch_equals_its_rows(case):
     context, scores = both(layer, *inputs)
     for row in range(3):
         alone = both(layer, *(array[row : row + 1] for array in inputs))
-        np.testing.assert_allclose(alone[0][0], context[row], atol=1e-6)
-        np.testing.assert_allclose(alone[1][0], scores[row], atol=1e-6)
+        assert_allclose(alone[0][0], context[row], atol=1e-6)
+        assert_allclose(alone[1][0], scores[row], atol=1e-6)
 
 
 def test_the_rank_of_a_mask_does_not_matter(case):
@@ -454,12 +497,10 @@ def test_the_rank_of_a_mask_does_not_matter(case):
             np.tile(pairs, (2, 1, 1, 1)),
         )
     ]
-    np.testing.assert_array_equal(
-        results[0][1][:, 0] > 0, np.tile(pairs, (2, 1, 1))
-    )
+    assert_array_equal(seen(results[0][1]), np.tile(pairs, (2, 1, 1)))
     for context, scores in results[1:]:
-        np.testing.assert_array_equal(context, results[0][0])
-        np.testing.assert_array_equal(scores, results[0][1])
+        assert_array_equal(context, results[0][0])
+        assert_array_equal(scores, results[0][1])
 
 
 def test_masks_are_joined_by_and(case):
@@ -485,9 +526,9 @@ def test_masks_are_joined_by_and(case):
         attention_mask=pairs,
         use_causal_mask=True,
     )
-    np.testing.assert_array_equal(many[1][:, 0] > 0, joined)
+    assert_array_equal(seen(many[1]), joined)
     for left, right in zip(one, many):
-        np.testing.assert_array_equal(left, right)
+        assert_array_equal(left, right)
 
 
 def test_trimming_the_future_changes_nothing(case):
@@ -500,13 +541,11 @@ def test_trimming_the_future_changes_nothing(case):
             *(array[:, :length] for array in (query, value, key)),
             use_causal_mask=True,
         )
-        np.testing.assert_allclose(context, whole[:, :length], atol=1e-6)
-        np.testing.assert_allclose(
-            scores, whole_scores[:, :, :length, :length], atol=1e-6
-        )
+        assert_allclose(context, whole[:, :length], atol=1e-6)
+        assert_allclose(scores, whole_scores[:, :, :length, :length], atol=1e-6)
     # The newest query alone, as in decoding, sees all keys.
     context, _ = both(layer, query[:, -1:], value, key, use_causal_mask=True)
-    np.testing.assert_allclose(context, whole[:, -1:], atol=1e-6)
+    assert_allclose(context, whole[:, -1:], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -522,31 +561,27 @@ def test_trimming_the_future_changes_nothing(case):
 @pytest.mark.parametrize("policy", ["float32", "float16"])
 def test_a_query_without_keys_attends_to_nothing(case, mask, policy):
     layer = made(case, dtype=policy)
-    dtype = keras.DTypePolicy(policy).compute_dtype
-    inputs = [tf.constant(array, dtype) for array in case.inputs()]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
+
+    def call(*inputs):
         context, scores = layer(*inputs, return_attention_scores=True, **mask)
-        loss = tf.reduce_sum(context**2)
-    np.testing.assert_array_equal(scores[1], np.zeros((1, 3, 5)))
-    np.testing.assert_array_equal(context[1], np.zeros((3, case.value_dim)))
-    assert_sums(case, scores[0], 1e-6)
-    gradients = tape.gradient(
-        loss,
-        [*inputs, *(w.value for w in layer.trainable_variables)],
-        unconnected_gradients="zero",
+        return ops.sum(context**2), (context, scores)
+
+    inputs = [array.astype(layer.compute_dtype) for array in case.inputs()]
+    (context, scores), found, of_weights = outputs_and_gradients(
+        call, inputs, layer.trainable_variables
     )
-    for gradient in gradients:
+    assert_array_equal(scores[1], np.zeros((case.num_heads, 3, 5)))
+    assert_array_equal(context[1], np.zeros((3, case.context_dim)))
+    assert_sums(case, scores[:1], 1e-6)
+    for gradient in (*found, *of_weights):
         assert np.isfinite(gradient).all()
-    for gradient, used in zip(gradients, (True, True, case.uses_key)):
+    for gradient, used in zip(found, (True, True, case.uses_key)):
         assert np.any(gradient[0]) == used
-        np.testing.assert_array_equal(gradient[1], tf.zeros_like(gradient[1]))
+        assert not gradient[1].any()
 
 
 def test_first_queries_stand_before_all_keys(case):
     query, value, key = case.inputs(query_length=5, key_length=3)
     context, scores = both(made(case), query, value, key, use_causal_mask=True)
-    np.testing.assert_array_equal(
-        scores[0, 0] > 0, np.tri(5, 3, k=-2, dtype=bool)
-    )
-    np.testing.assert_array_equal(context[:, :2], 0)
+    assert_array_equal(seen(scores)[0], np.tri(5, 3, k=-2, dtype=bool))
+    assert_array_equal(context[:, :2], np.zeros((2, 2, case.context_dim)))

@@ -1,12 +1,16 @@
 import keras
 import numpy as np
-import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers._random_bits import draw_seed
 from layers._random_bits import MULTIPLIERS
 from layers._random_bits import random_fractions
 from layers._random_bits import STRIDE
+from tests.layers.running import array
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import each_jit
 
 
 def numpy_mix(bits):
@@ -16,9 +20,17 @@ def numpy_mix(bits):
     return bits ^ (bits >> 16)
 
 
+def words(*seed):
+    """A seed as `draw_seed` gives it, from integers of 32 bits."""
+    like = draw_seed(keras.random.SeedGenerator(0))
+    bits = np.array(seed, "uint32")
+    if dtype_of(like) == "int32":
+        bits = bits.view("int32")
+    return ops.convert_to_tensor(bits, dtype=dtype_of(like))
+
+
 def fractions(shape, seed):
-    words = tf.constant(seed, dtype="uint32")
-    return np.asarray(random_fractions(shape, words))
+    return array(random_fractions(shape, words(*seed)))
 
 
 def test_equals_python_integers():
@@ -28,21 +40,17 @@ def test_equals_python_integers():
         (numpy_mix(numpy_mix(place * STRIDE + seed[0]) + seed[1]) >> 8) / 2**24
         for place in range(2 * 3 * 5)
     ]
-    np.testing.assert_array_equal(fractions((2, 3, 5), seed).ravel(), expected)
+    assert_array_equal(fractions((2, 3, 5), seed).ravel(), expected)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_compiled_and_of_unknown_shape(jit):
-    @tf.function(
-        jit_compile=jit,
-        input_signature=[tf.TensorSpec((None, None), "float32")],
-    )
     def draw(x):
-        shape = keras.ops.shape(x)
-        return random_fractions(shape, tf.constant([3, 4], dtype="uint32"))
+        return random_fractions(ops.shape(x), words(3, 4))
 
-    found = draw(np.zeros((7, 11), "float32"))
-    np.testing.assert_array_equal(found, fractions((7, 11), (3, 4)))
+    symbols = [keras.KerasTensor((None, None))]
+    found = compiled(draw, jit, symbols)(np.zeros((7, 11), "float32"))
+    assert_array_equal(found, fractions((7, 11), (3, 4)))
 
 
 def test_uniform_and_independent():
@@ -50,7 +58,7 @@ def test_uniform_and_independent():
     generator = keras.random.SeedGenerator(0)
     draws = np.stack(
         [
-            np.asarray(random_fractions((count,), draw_seed(generator)))
+            array(random_fractions((count,), draw_seed(generator)))
             for _ in range(32)
         ]
     )
@@ -68,18 +76,18 @@ def test_uniform_and_independent():
 
 
 def test_a_part_is_drawn_as_in_the_whole():
-    seed = tf.constant([1, 2], dtype="uint32")
-    whole = np.asarray(random_fractions((2, 3, 5, 7), seed)).reshape(30, 7)
+    seed = words(1, 2)
+    whole = array(random_fractions((2, 3, 5, 7), seed)).reshape(30, 7)
     # Rows 11 to 14, columns 2 to 5.
     part = random_fractions((4, 4), seed, first=(11, 2), row_length=7)
-    np.testing.assert_array_equal(part, whole[11:15, 2:6])
+    assert_array_equal(part, whole[11:15, 2:6])
 
 
 def test_places_are_independent_from_seed_to_seed():
     generator = keras.random.SeedGenerator(1)
     draws = np.stack(
         [
-            np.asarray(random_fractions((64,), draw_seed(generator)))
+            array(random_fractions((64,), draw_seed(generator)))
             for _ in range(1000)
         ]
     )

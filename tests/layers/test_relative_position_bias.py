@@ -4,11 +4,17 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
 
 from layers.relative_position_bias import relative_position_bucket
 from layers.relative_position_bias import RelativePositionBias
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import each_jit
+from tests.layers.running import gradients
+from tests.layers.running import weighted_sum
 
 SMALL = {"num_buckets": 8, "max_distance": 16}
 TABLE = np.random.default_rng(1).normal(size=(8, 3))
@@ -50,7 +56,7 @@ def made(**options):
 
 def buckets(distances, **options):
     distances = ops.convert_to_tensor(list(distances), dtype="int32")
-    return np.asarray(relative_position_bucket(distances, **options)).tolist()
+    return array(relative_position_bucket(distances, **options)).tolist()
 
 
 def test_buckets_by_hand():
@@ -99,13 +105,13 @@ def test_buckets_equal_the_paper(num_buckets, max_distance, bidirectional):
 def test_each_pair_has_the_bias_of_its_bucket(lengths, bidirectional):
     layer = made(bidirectional=bidirectional)
     query_length, key_length = lengths
-    np.testing.assert_allclose(
+    assert_allclose(
         layer(query_length, key_length),
         pairs(*lengths, key_length - query_length, bidirectional),
         rtol=1e-6,
     )
     for first_position in (0, 3, -2):
-        np.testing.assert_allclose(
+        assert_allclose(
             layer(query_length, key_length, first_position=first_position),
             pairs(*lengths, first_position, bidirectional),
             rtol=1e-6,
@@ -114,44 +120,43 @@ def test_each_pair_has_the_bias_of_its_bucket(lengths, bidirectional):
 
 def test_one_query_of_a_step_has_its_row():
     layer = made(bidirectional=False)
-    whole = np.asarray(layer(6, 6))
+    whole = array(layer(6, 6))
     for step in range(6):
         # Over the keys so far, and over a cache with room for six.
         row = layer(1, step + 1)
-        np.testing.assert_array_equal(
-            row[:, :, 0], whole[:, :, step, : step + 1]
-        )
-        row = layer(1, 6, first_position=tf.constant(step))
-        np.testing.assert_array_equal(row[:, :, 0], whole[:, :, step])
+        assert_array_equal(row[:, :, 0], whole[:, :, step, : step + 1])
+        row = layer(1, 6, first_position=ops.convert_to_tensor(step))
+        assert_array_equal(row[:, :, 0], whole[:, :, step])
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_lengths_known_in_the_graph_only(jit):
     layer = made()
 
-    @tf.function(
-        jit_compile=jit,
-        input_signature=[
-            tf.TensorSpec([None, None]),
-            tf.TensorSpec([], "int32"),
-        ],
-    )
-    def bias(scores, first_position):
+    def biases(scores, first_position):
         lengths = ops.shape(scores)
         return layer(*lengths), layer(*lengths, first_position=first_position)
 
+    signature = [
+        keras.Input(batch_shape=(None, None)),
+        keras.Input(batch_shape=(), dtype="int32"),
+    ]
+    bias = compiled(biases, jit, signature)
     for lengths in ((5, 7), (7, 5), (1, 9)):
-        ending, starting = bias(tf.zeros(lengths), 2)
+        ending, starting = bias(ops.zeros(lengths), 2)
         expected = pairs(*lengths, lengths[1] - lengths[0])
-        np.testing.assert_allclose(ending, expected, rtol=1e-6)
-        np.testing.assert_allclose(starting, pairs(*lengths, 2), rtol=1e-6)
+        assert_allclose(ending, expected, rtol=1e-6)
+        assert_allclose(starting, pairs(*lengths, 2), rtol=1e-6)
 
 
 def test_lengths_may_be_tensors():
     layer = made()
     for dtype in ("int32", "int64"):
-        lengths = tf.constant(5, dtype), tf.constant(7, dtype)
-        np.testing.assert_allclose(layer(*lengths), pairs(5, 7, 2), rtol=1e-6)
+        lengths = (
+            ops.convert_to_tensor(5, dtype),
+            ops.convert_to_tensor(7, dtype),
+        )
+        assert_allclose(layer(*lengths), pairs(5, 7, 2), rtol=1e-6)
 
 
 def test_symbolic_shape():
@@ -160,7 +165,7 @@ def test_symbolic_shape():
     assert outputs.shape == (1, 3, None, None)
     assert made()(5, scalar).shape == (1, 3, 5, None)
     model = keras.Model(scalar, outputs)
-    np.testing.assert_allclose(model(tf.constant(6)), pairs(6, 6, 0), rtol=1e-6)
+    assert_allclose(model(ops.convert_to_tensor(6)), pairs(6, 6, 0), rtol=1e-6)
 
 
 def test_weights():
@@ -183,27 +188,25 @@ def test_layers_with_one_initializer_start_apart():
     assert abs(first.std() - 2) < 0.1
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_gradient_is_the_sum_over_the_bucket(jit):
     layer = made(dtype="float64")
     direction = np.random.default_rng(2).normal(size=(1, 3, 9, 11))
 
-    @tf.function(jit_compile=jit)
-    def gradient():
-        with tf.GradientTape() as tape:
-            bias = layer(9, 11, first_position=1)
-        slope = tape.gradient(bias, layer.bias.value, tf.constant(direction))
-        return tf.convert_to_tensor(slope)
-
+    _, [gradient] = gradients(
+        lambda: weighted_sum(layer(9, 11, first_position=1), direction),
+        weights=[layer.bias],
+        jit=jit,
+    )
     expected = np.zeros((8, 3))
     for head, query, key in np.ndindex(3, 9, 11):
         bucket = paper_bucket(key - (1 + query), 8, 16, True)
         expected[bucket, head] += direction[0, head, query, key]
-    np.testing.assert_allclose(gradient(), expected, atol=1e-12)
+    assert_allclose(gradient, expected, atol=1e-12)
     # No distance has the first bucket of the upper half.
     reached = np.delete(np.arange(8), 4)
     assert np.abs(expected[reached]).min() > 1e-2
-    np.testing.assert_array_equal(expected[4], 0)
+    assert_array_equal(expected[4], 0)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +218,7 @@ def test_precision(policy, unit):
     # Far positions are whole numbers, never in half precision.
     bias = layer(5, 2049)
     assert bias.dtype == layer.compute_dtype
-    np.testing.assert_allclose(
-        np.asarray(bias, "float64"), pairs(5, 2049, 2044), rtol=unit
-    )
+    assert_allclose(array(bias, "float64"), pairs(5, 2049, 2044), rtol=unit)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -232,7 +233,7 @@ class Biased(keras.layers.Layer):
         return scores + self.position_bias(*ops.shape(scores)[2:])
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_in_a_model_and_its_file(tmp_path, jit):
     symbols = keras.Input((3, None, None))
     model = keras.Model(symbols, Biased()(symbols))
@@ -242,9 +243,7 @@ def test_in_a_model_and_its_file(tmp_path, jit):
     scores = np.random.default_rng(0).normal(size=(2, 3, 5, 7))
     scores = scores.astype("float32")
     for each in (model, loaded):
-        np.testing.assert_allclose(
-            each(scores), scores + pairs(5, 7, 2), atol=1e-6
-        )
+        assert_allclose(each(scores), scores + pairs(5, 7, 2), atol=1e-6)
     model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=jit)
     model.fit(scores, np.zeros(scores.shape), verbose=0)
     assert np.abs(model.get_weights()[0] - TABLE).max() > 1e-3

@@ -4,9 +4,17 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.rotary_embedding import RotaryEmbedding
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import each_jit
+from tests.layers.running import gradients
+from tests.layers.running import graphs
+from tests.layers.running import weighted_sum
 
 
 def draw(*shape, seed=0):
@@ -37,7 +45,7 @@ def test_by_hand():
         [c(1), 0, s(1), 0],
         [0, -s(2 / 3), 0, c(2 / 3)],
     ]
-    np.testing.assert_allclose(layer(inputs)[0], expected, atol=1e-6)
+    assert_allclose(layer(inputs)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 5, 6), (5, 2)])
@@ -45,7 +53,7 @@ def test_by_hand():
 def test_equals_the_paper(shape, max_wavelength):
     inputs = draw(*shape)
     layer = RotaryEmbedding(max_wavelength, dtype="float64")
-    np.testing.assert_allclose(
+    assert_allclose(
         layer(inputs, start_index=11),
         turned(inputs, max_wavelength, start_index=11),
         atol=1e-13,
@@ -62,7 +70,7 @@ def test_only_the_distance_matters():
 
     for m, n in ((0, 0), (3, 1), (1, 3), (9, 2)):
         moved = [product(m + shift, n + shift) for shift in (0, 5, 70)]
-        np.testing.assert_allclose(moved, moved[0], atol=1e-12)
+        assert_allclose(moved, moved[0], atol=1e-12)
     # And it does matter, in both directions.
     products = [product(3, n) for n in range(7)]
     assert len(np.unique(np.round(products, 3))) == 7
@@ -71,14 +79,14 @@ def test_only_the_distance_matters():
 def test_lengths_of_vectors_stay():
     inputs = draw(2, 3, 40, 6)
     outputs = RotaryEmbedding(dtype="float64")(inputs)
-    np.testing.assert_allclose(
+    assert_allclose(
         np.linalg.norm(outputs, axis=-1),
         np.linalg.norm(inputs, axis=-1),
         atol=1e-12,
     )
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 @pytest.mark.parametrize(
     "policy, unit",
     [
@@ -96,30 +104,26 @@ def test_far_positions_under_every_policy(policy, unit, jit):
     # Numbers that each type holds exactly.
     inputs = np.round(draw(2, 3, 24, 6) * 16) / 16
     inputs = np.clip(inputs, -2, 2)
-    call = tf.function(
-        lambda inputs: layer(inputs, start_index=1000), jit_compile=jit
-    )
-    outputs = call(tf.constant(inputs, layer.compute_dtype))
+    call = compiled(lambda inputs: layer(inputs, start_index=1000), jit)
+    outputs = call(ops.convert_to_tensor(inputs, layer.compute_dtype))
     assert outputs.dtype == layer.compute_dtype
-    error = np.asarray(outputs, "float64") - turned(inputs, start_index=1000)
+    error = array(outputs, "float64") - turned(inputs, start_index=1000)
     assert np.abs(error).max() < unit
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_step_by_step(jit):
     layer = RotaryEmbedding()
     inputs = draw(2, 3, 7, 4).astype("float32")
     whole = layer(inputs)
-    step = tf.function(
-        lambda part, index: layer(part, start_index=index), jit_compile=jit
-    )
+    step = compiled(lambda part, index: layer(part, start_index=index), jit)
     for index in range(7):
         rows = slice(index, index + 1)
         for part in (
             layer(inputs[:, :, rows], start_index=index),
-            step(inputs[:, :, rows], tf.constant(index)),
+            step(inputs[:, :, rows], ops.convert_to_tensor(index)),
         ):
-            np.testing.assert_allclose(part, whole[:, :, rows], atol=1e-6)
+            assert_allclose(part, whole[:, :, rows], atol=1e-6)
 
 
 def test_all_ways_to_run_agree():
@@ -129,25 +133,24 @@ def test_all_ways_to_run_agree():
     assert outputs.shape == (None, 3, None, 4)
     model = keras.Model(symbols, outputs)
     inputs = draw(2, 3, 7, 4).astype("float32")
-    signature = [tf.TensorSpec([None, 3, None, 4])]
+    signature = [keras.Input((3, None, 4))]
     for run in (
         layer,
         model,
         lambda inputs: model.predict(inputs, verbose=0),
-        tf.function(layer, input_signature=signature),
-        tf.function(layer, input_signature=signature, jit_compile=True),
+        *graphs(layer, signature),
     ):
-        np.testing.assert_allclose(run(inputs), turned(inputs), atol=2e-6)
+        assert_allclose(run(inputs), turned(inputs), atol=2e-6)
 
 
 def test_gradient_is_the_turn_back():
-    inputs, direction = tf.constant(draw(2, 5, 6)), draw(2, 5, 6, seed=1)
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = RotaryEmbedding(dtype="float64")(inputs)
-    gradient = tape.gradient(outputs, inputs, tf.constant(direction))
+    inputs, direction = draw(2, 5, 6), draw(2, 5, 6, seed=1)
+    layer = RotaryEmbedding(dtype="float64")
+    [gradient], _ = gradients(
+        lambda inputs: weighted_sum(layer(inputs), direction), [inputs]
+    )
     # Each turn is orthogonal: its transpose is its inverse.
-    np.testing.assert_allclose(turned(gradient.numpy()), direction, atol=1e-13)
+    assert_allclose(turned(array(gradient)), direction, atol=1e-13)
 
 
 def test_config_and_file(tmp_path):
@@ -162,21 +165,21 @@ def test_config_and_file(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = draw(2, 7, 6)
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
+    assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 6, mask_zero=True)(ids)
     outputs = RotaryEmbedding()(embedded)
-    np.testing.assert_array_equal(outputs._keras_mask, ids != 0)
+    assert_array_equal(outputs._keras_mask, ids != 0)
 
 
 def test_bad_input():
     message = r"must be even.* Received: inputs\.shape=\(2, 3, 5\)"
     with pytest.raises(ValueError, match=message):
-        RotaryEmbedding()(tf.zeros((2, 3, 5)))
+        RotaryEmbedding()(ops.zeros((2, 3, 5)))
     with pytest.raises(ValueError, match="one number for the whole batch"):
-        RotaryEmbedding()(tf.zeros((2, 3, 4)), start_index=tf.range(3))
+        RotaryEmbedding()(ops.zeros((2, 3, 4)), start_index=ops.arange(3))
     with pytest.raises(ValueError, match="expected min_ndim=2, found ndim=1"):
-        RotaryEmbedding()(tf.zeros(4))
+        RotaryEmbedding()(ops.zeros(4))

@@ -1,11 +1,18 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers import DotProductAttention
 from layers.recording import record_attention
 from layers.self_attention_2d import SelfAttention2D
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import graphs
+from tests.layers.running import JIT
+from tests.layers.running import outputs_and_gradients
 
 # B 2, height 3, width 4, 7 channels, keys 5, values 6.
 DRAW = np.random.default_rng(0).normal
@@ -25,12 +32,12 @@ def made(dtype="float64", **options):
 
 def both(layer, maps=MAPS, **options):
     outputs, scores = layer(maps, return_attention_scores=True, **options)
-    return np.asarray(outputs), np.asarray(scores)
+    return array(outputs), array(scores)
 
 
 def by_formula(layer, mask):
     """Equations 1 to 3, one pair of positions at a time."""
-    g, f, h, v, gamma = (weight.numpy() for weight in layer.weights)
+    g, f, h, v, gamma = (array(weight) for weight in layer.weights)
     scores, outputs = np.zeros((2, 12, 12)), MAPS.copy()
     for b in range(2):
         places = list(np.ndindex(3, 4))
@@ -57,15 +64,15 @@ def test_equals_the_paper(masked, blockwise):
     mask = MASK if masked else np.ones_like(MASK)
     expected, expected_scores = by_formula(layer, mask)
     outputs, scores = both(layer, mask=MASK if masked else None)
-    np.testing.assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
-    np.testing.assert_allclose(outputs, expected, atol=1e-12)
+    assert_allclose(scores[:, 0], expected_scores, atol=1e-12)
+    assert_allclose(outputs, expected, atol=1e-12)
     assert np.abs(outputs - MAPS)[mask].min() > 1e-6
 
 
 def test_a_new_layer_changes_nothing():
     layer = SelfAttention2D()
     outputs, scores = both(layer, MAPS.astype("float32"))
-    np.testing.assert_array_equal(outputs, MAPS.astype("float32"))
+    assert_array_equal(outputs, MAPS.astype("float32"))
     assert np.ptp(scores) > 1e-3
 
 
@@ -94,7 +101,7 @@ def test_gradients(blockwise, assert_gradients_match):
     layer = made(blockwise=blockwise)
     direction = DRAW(size=MAPS.shape)
     assert_gradients_match(
-        lambda: tf.reduce_sum(layer(MAPS, mask=MASK) * direction),
+        lambda: ops.sum(layer(MAPS, mask=MASK) * direction),
         layer.trainable_variables,
     )
 
@@ -115,7 +122,7 @@ def shift_scores(height, width, down, right):
 def test_one_hot_scores_shift_a_map():
     picture = np.arange(1, 7).reshape(2, 3)
     shifted = shift_scores(2, 3, 0, 1) @ picture.ravel()
-    np.testing.assert_array_equal(shifted.reshape(2, 3), [[2, 3, 0], [5, 6, 0]])
+    assert_array_equal(shifted.reshape(2, 3), [[2, 3, 0], [5, 6, 0]])
 
 
 def test_a_sum_of_such_heads_is_a_convolution():
@@ -138,9 +145,7 @@ def test_a_sum_of_such_heads_is_a_convolution():
             attention_mask=scores > 0,
         )
     for outputs in (by_scores, by_layers):
-        np.testing.assert_allclose(
-            np.reshape(outputs, (2, 3, 4, 5)), expected, atol=1e-12
-        )
+        assert_allclose(np.reshape(outputs, (2, 3, 4, 5)), expected, atol=1e-12)
 
 
 # Masks.
@@ -150,12 +155,10 @@ def test_masked_positions_stay_and_are_not_seen():
     layer = made()
     outputs, scores = both(layer, mask=MASK)
     flat = MASK.reshape(2, 12)
-    np.testing.assert_array_equal(
-        scores[:, 0] > 0, flat[:, :, None] & flat[:, None]
-    )
-    np.testing.assert_array_equal(outputs[~MASK], MAPS[~MASK])
+    assert_array_equal(scores[:, 0] > 0, flat[:, :, None] & flat[:, None])
+    assert_array_equal(outputs[~MASK], MAPS[~MASK])
     other = np.where(MASK[..., None], MAPS, 1e3)
-    np.testing.assert_allclose(
+    assert_allclose(
         both(layer, other, mask=MASK)[0][MASK], outputs[MASK], atol=1e-12
     )
 
@@ -163,15 +166,15 @@ def test_masked_positions_stay_and_are_not_seen():
 def test_a_map_without_positions_stays():
     layer = made()
     mask = np.array([np.ones((3, 4), bool), np.zeros((3, 4), bool)])
-    maps = tf.constant(MAPS)
-    with tf.GradientTape() as tape:
-        tape.watch(maps)
-        outputs, scores = layer(maps, mask=mask, return_attention_scores=True)
-        loss = tf.reduce_sum(outputs)
-    np.testing.assert_array_equal(outputs[1], MAPS[1])
+
+    def call(maps):
+        found = layer(maps, mask=mask, return_attention_scores=True)
+        return ops.sum(found[0]), found
+
+    (outputs, scores), [gradient], _ = outputs_and_gradients(call, [MAPS])
+    assert_array_equal(outputs[1], MAPS[1])
     assert not np.any(scores[1])
-    gradient = tape.gradient(loss, maps).numpy()
-    np.testing.assert_array_equal(gradient[1], np.ones((3, 4, 7)))
+    assert_array_equal(gradient[1], np.ones((3, 4, 7)))
     assert np.isfinite(gradient).all()
 
 
@@ -229,18 +232,16 @@ def test_all_ways_to_run_agree(blockwise, tmp_path):
         return layer(maps, mask=mask, return_attention_scores=True)
 
     signature = [
-        tf.TensorSpec((None, None, None, 7)),
-        tf.TensorSpec((None, None, None), "bool"),
+        keras.Input((None, None, 7)),
+        keras.Input((None, None), dtype="bool"),
     ]
     for run in (
         lambda *arrays: model(arrays),
         lambda *arrays: loaded(arrays),
-        tf.function(call),
-        tf.function(call, input_signature=signature),
-        tf.function(call, jit_compile=True),
+        *graphs(call, signature),
     ):
         for left, right in zip(expected, run(maps, MASK)):
-            np.testing.assert_allclose(left, right, atol=2e-6)
+            assert_allclose(left, right, atol=2e-6)
 
 
 def test_one_step_of_training_moves_every_weight():
@@ -248,10 +249,10 @@ def test_one_step_of_training_moves_every_weight():
     layer = made(dtype="float32", dropout=0.1)
     model = keras.Model(inputs, layer(inputs))
     model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=True)
-    before = [weight.numpy() for weight in layer.trainable_variables]
+    before = [array(weight) for weight in layer.trainable_variables]
     model.fit(MAPS, np.zeros_like(MAPS), verbose=0)
     for weight, old in zip(layer.trainable_variables, before):
-        assert np.abs(weight.numpy() - old).max() > 1e-4, weight.path
+        assert np.abs(array(weight) - old).max() > 1e-4, weight.path
 
 
 @pytest.mark.parametrize(
@@ -262,19 +263,19 @@ def test_precision(policy):
     outputs, scores = made(policy)(maps, return_attention_scores=True)
     assert scores.dtype == "float32"
     assert outputs.dtype == keras.DTypePolicy(policy).compute_dtype
-    np.testing.assert_allclose(np.sum(scores, axis=-1), 1, atol=1e-5)
+    assert_allclose(np.sum(scores, axis=-1), 1, atol=1e-5)
     tolerance = 0.1 if "bfloat16" in policy else 0.02
-    np.testing.assert_allclose(
-        tf.cast(outputs, "float64"), both(made(), maps)[0], atol=tolerance
+    assert_allclose(
+        ops.cast(outputs, "float64"), both(made(), maps)[0], atol=tolerance
     )
 
 
 # Scores, recording and dropout.
 
 
-@pytest.mark.parametrize("compiled", ["eager", "graph", "jit"])
+@pytest.mark.parametrize("jit", [None, *JIT])
 @pytest.mark.parametrize("blockwise", [None, True])
-def test_asking_for_scores_changes_nothing(compiled, blockwise):
+def test_asking_for_scores_changes_nothing(jit, blockwise):
     results = []
     for asked in (False, True):
         layer = made("float32", dropout=0.4, seed=5, blockwise=blockwise)
@@ -288,11 +289,10 @@ def test_asking_for_scores_changes_nothing(compiled, blockwise):
                 return_attention_scores=asked,
             )
 
-        if compiled != "eager":
-            call = tf.function(call, jit_compile=compiled == "jit")
-        outputs = call(tf.constant(MAPS, "float32"))
+        run = compiled(call, jit, variables=layer.non_trainable_variables)
+        outputs = run(ops.convert_to_tensor(MAPS, "float32"))
         results.append(outputs[0] if asked else outputs)
-    np.testing.assert_array_equal(*results)
+    assert_array_equal(*results)
 
 
 def test_recording():
@@ -301,9 +301,9 @@ def test_recording():
     before = dict(vars(layer))
     with record_attention() as recorded:
         outputs = layer(MAPS, mask=MASK)
-    np.testing.assert_array_equal(outputs, expected[0])
+    assert_array_equal(outputs, expected[0])
     assert list(recorded) == ["look"]
-    np.testing.assert_array_equal(recorded["look"], expected[1])
+    assert_array_equal(recorded["look"], expected[1])
     assert vars(layer) == before
 
 
@@ -320,12 +320,12 @@ def test_dropout():
     loud, plain = layers
     expected, expected_scores = both(plain, maps)
     for training in (None, False):
-        np.testing.assert_array_equal(loud(maps, training=training), expected)
+        assert_array_equal(loud(maps, training=training), expected)
     outputs, scores = both(loud, maps, training=True)
-    np.testing.assert_array_equal(scores, expected_scores)
+    assert_array_equal(scores, expected_scores)
     weights, expected = outputs - maps, expected - maps
     gone = weights == 0
-    np.testing.assert_allclose(weights[~gone], expected[~gone] / 0.6)
+    assert_allclose(weights[~gone], expected[~gone] / 0.6)
     # 2,880 draws: three standard deviations are 0.027.
     assert abs(gone.mean() - 0.4) < 0.027
     assert np.any(outputs != both(loud, maps, training=True)[0])

@@ -4,9 +4,17 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.sinusoidal_position_encoding import SinusoidalPositionEncoding
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import each_jit
+from tests.layers.running import gradients
+from tests.layers.running import graphs
+from tests.layers.running import weighted_sum
 
 
 def paper(length, dim, max_wavelength=10000, start_index=0):
@@ -22,7 +30,7 @@ def paper(length, dim, max_wavelength=10000, start_index=0):
 
 def encoding_of(layer, length, dim, **options):
     dtype = layer.compute_dtype
-    return layer(tf.zeros((2, length, dim), dtype), **options)
+    return layer(ops.zeros((2, length, dim), dtype), **options)
 
 
 def test_by_hand():
@@ -35,9 +43,7 @@ def test_by_hand():
         [s(1), c(1), s(1 / 9), c(1 / 9)],
         [s(2), c(2), s(2 / 9), c(2 / 9)],
     ]
-    np.testing.assert_allclose(
-        layer(inputs)[0] - 10, expected, rtol=0, atol=2e-6
-    )
+    assert_allclose(layer(inputs)[0] - 10, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5, 8])
@@ -46,12 +52,10 @@ def test_equals_the_paper(dim, max_wavelength):
     inputs = np.random.default_rng(0).normal(size=(2, 7, dim))
     layer = SinusoidalPositionEncoding(max_wavelength, dtype="float64")
     expected = inputs + paper(7, dim, max_wavelength, start_index=3)
-    np.testing.assert_allclose(
-        layer(inputs, start_index=3), expected, rtol=0, atol=1e-14
-    )
+    assert_allclose(layer(inputs, start_index=3), expected, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 @pytest.mark.parametrize(
     "policy, unit",
     [
@@ -67,38 +71,39 @@ def test_equals_the_paper(dim, max_wavelength):
 def test_far_positions_under_every_policy(policy, unit, jit):
     layer = SinusoidalPositionEncoding(dtype=policy)
 
-    @tf.function(jit_compile=jit)
     def encode():
         return encoding_of(layer, 24, 6, start_index=1000)
 
-    encoding = encode()
+    encoding = compiled(encode, jit)()
     assert encoding.dtype == layer.compute_dtype
-    error = np.asarray(encoding, "float64") - paper(24, 6, start_index=1000)
+    error = array(encoding, "float64") - paper(24, 6, start_index=1000)
     assert np.abs(error).max() < unit
     # Nothing but the last cast is between this and float32.
     wide = encoding_of(SinusoidalPositionEncoding(), 24, 6, start_index=1000)
     if policy != "float64" and not jit:
-        np.testing.assert_array_equal(encoding, tf.cast(wide, encoding.dtype))
+        assert_array_equal(encoding, ops.cast(wide, encoding.dtype))
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_step_by_step(jit):
     layer = SinusoidalPositionEncoding()
     inputs = np.random.default_rng(0).normal(size=(2, 7, 5)).astype("f4")
-    step = tf.function(
-        lambda part, index: layer(part, start_index=index), jit_compile=jit
-    )
+    step = compiled(lambda part, index: layer(part, start_index=index), jit)
     whole = layer(inputs)
     for index in range(7):
         part = inputs[:, index : index + 1]
-        for start_index in (index, tf.constant(index), np.int64(index)):
-            np.testing.assert_allclose(
+        for start_index in (
+            index,
+            ops.convert_to_tensor(index),
+            np.int64(index),
+        ):
+            assert_allclose(
                 layer(part, start_index=start_index),
                 whole[:, index : index + 1],
                 atol=1e-6,
             )
-        np.testing.assert_allclose(
-            step(part, tf.constant(index)),
+        assert_allclose(
+            step(part, ops.convert_to_tensor(index)),
             whole[:, index : index + 1],
             atol=1e-6,
         )
@@ -112,35 +117,33 @@ def test_all_ways_to_run_agree():
     model = keras.Model(symbols, outputs)
     inputs = np.random.default_rng(0).normal(size=(2, 7, 5)).astype("f4")
     expected = inputs + paper(7, 5)
-    signature = [tf.TensorSpec([None, None, 5])]
+    signature = [keras.Input((None, 5))]
     for run in (
         layer,
         model,
         lambda inputs: model.predict(inputs, verbose=0),
-        tf.function(layer, input_signature=signature),
-        tf.function(layer, input_signature=signature, jit_compile=True),
+        *graphs(layer, signature),
     ):
-        np.testing.assert_allclose(run(inputs), expected, atol=2e-6)
+        assert_allclose(run(inputs), expected, atol=2e-6)
 
 
 def test_the_start_may_be_an_input_of_a_model():
     symbols = [keras.Input((None, 5)), keras.Input(batch_shape=(), dtype="int")]
     layer = SinusoidalPositionEncoding()
     model = keras.Model(symbols, layer(symbols[0], start_index=symbols[1]))
-    outputs = model([tf.zeros((2, 7, 5)), tf.constant(4)])
+    outputs = model([ops.zeros((2, 7, 5)), ops.convert_to_tensor(4)])
     expected = np.tile(paper(7, 5, start_index=4), (2, 1, 1))
-    np.testing.assert_allclose(outputs, expected, atol=2e-6)
+    assert_allclose(outputs, expected, atol=2e-6)
 
 
 def test_gradient_passes():
-    inputs = tf.ones((2, 7, 5))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = SinusoidalPositionEncoding()(inputs)
-    direction = tf.random.normal((2, 7, 5))
-    np.testing.assert_array_equal(
-        tape.gradient(outputs, inputs, direction), direction
+    layer = SinusoidalPositionEncoding()
+    draw = np.random.default_rng(0).normal
+    inputs, direction = draw(size=(2, 2, 7, 5)).astype("float32")
+    [gradient], _ = gradients(
+        lambda inputs: weighted_sum(layer(inputs), direction), [inputs]
     )
+    assert_array_equal(gradient, direction)
 
 
 def test_config_and_file(tmp_path):
@@ -156,20 +159,22 @@ def test_config_and_file(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     inputs = np.zeros((2, 7, 5))
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
+    assert_array_equal(model(inputs), loaded(inputs))
 
 
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
     outputs = SinusoidalPositionEncoding()(embedded)
-    np.testing.assert_array_equal(outputs._keras_mask, ids != 0)
+    assert_array_equal(outputs._keras_mask, ids != 0)
 
 
 def test_bad_input():
     layer = SinusoidalPositionEncoding()
     with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):
-        layer(tf.zeros((2, 5)))
+        layer(ops.zeros((2, 5)))
     message = r"one number .* Received: start_index\.shape=\(3,\)"
     with pytest.raises(ValueError, match=message):
-        layer(tf.zeros((2, 3, 5)), start_index=tf.constant([0, 1, 2]))
+        layer(
+            ops.zeros((2, 3, 5)), start_index=ops.convert_to_tensor([0, 1, 2])
+        )

@@ -4,23 +4,27 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from layers.stochastic_depth import StochasticDepth
+from tests.layers.running import array
+from tests.layers.running import assert_allclose
+from tests.layers.running import assert_array_equal
+from tests.layers.running import compiled
+from tests.layers.running import dtype_of
+from tests.layers.running import each_jit
+from tests.layers.running import mask_of
+from tests.layers.running import outputs_and_gradients
 
 ONES = np.ones((1000, 3, 5), "float32")
 
 
-def compiled(function, jit):
-    return tf.function(function, jit_compile=jit)
-
-
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 @pytest.mark.parametrize("shape", [(1000, 3, 5), (1000,), (1000, 2, 1, 3, 2)])
 def test_whole_samples_are_dropped_and_the_rest_scaled(jit, shape):
     layer = StochasticDepth(0.3, seed=1)
     call = compiled(lambda x: layer(x, training=True), jit)
-    outputs = call(np.ones(shape, "float32")).numpy().reshape(1000, -1)
+    outputs = array(call(np.ones(shape, "float32"))).reshape(1000, -1)
     assert set(np.unique(outputs)) == {0, np.float32(1 / 0.7)}
     assert (outputs == outputs[:, :1]).all()
     dropped = outputs[:, 0] == 0
@@ -33,10 +37,10 @@ def test_whole_samples_are_dropped_and_the_rest_scaled(jit, shape):
 def test_only_in_training():
     layer = StochasticDepth(0.5)
     for options in ({}, {"training": False}):
-        np.testing.assert_array_equal(layer(ONES, **options), ONES)
+        assert_array_equal(layer(ONES, **options), ONES)
     nothing = StochasticDepth(0.0)
     assert not nothing.variables
-    np.testing.assert_array_equal(nothing(ONES, training=True), ONES)
+    assert_array_equal(nothing(ONES, training=True), ONES)
 
 
 def test_follows_the_model_around_it():
@@ -44,60 +48,58 @@ def test_follows_the_model_around_it():
     outputs = StochasticDepth(0.5, seed=2)(symbols)
     assert outputs.shape == (None, None, 5)
     model = keras.Model(symbols, outputs)
-    np.testing.assert_array_equal(model(ONES), ONES)
-    np.testing.assert_array_equal(model.predict(ONES, verbose=0), ONES)
-    assert 0.4 < np.mean(np.asarray(model(ONES, training=True)) == 0) < 0.6
+    assert_array_equal(model(ONES), ONES)
+    assert_array_equal(model.predict(ONES, verbose=0), ONES)
+    assert 0.4 < np.mean(array(model(ONES, training=True)) == 0) < 0.6
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_each_call_drops_others_and_the_seed_repeats_them(jit):
     calls = []
     for layer in (StochasticDepth(0.5, seed=7), StochasticDepth(0.5, seed=7)):
-        call = compiled(functools.partial(layer, training=True), jit)
-        calls.append([call(ONES).numpy(), layer(ONES, training=True).numpy()])
-    np.testing.assert_array_equal(calls[0], calls[1])
+        drop = functools.partial(layer, training=True)
+        call = compiled(drop, jit, variables=layer.variables)
+        calls.append([array(call(ONES)), array(drop(ONES))])
+    assert_array_equal(calls[0], calls[1])
     assert 0.4 < (calls[0][0] != calls[0][1]).mean() < 0.6
 
 
 def test_a_dropped_branch_gets_no_gradient():
     layer = StochasticDepth(0.4, seed=2)
-    inputs = tf.constant(ONES)
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
+
+    def call(inputs):
         outputs = layer(inputs, training=True)
-    np.testing.assert_array_equal(tape.gradient(outputs, inputs), outputs)
-    assert 0 < np.mean(np.asarray(outputs) == 0) < 1
+        return ops.sum(outputs), outputs
+
+    outputs, (gradient,), _ = outputs_and_gradients(call, [ONES])
+    assert_array_equal(gradient, outputs)
+    assert 0 < np.mean(array(outputs) == 0) < 1
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16", "float64"])
-@pytest.mark.parametrize("jit", [False, True])
+@each_jit
 def test_precision(policy, jit):
     layer = StochasticDepth(0.25, seed=3, dtype=policy)
     call = compiled(lambda x: layer(x, training=True), jit)
-    outputs = call(tf.ones((1000, 2), layer.compute_dtype))
-    assert outputs.dtype == layer.compute_dtype
-    outputs = np.asarray(outputs, "float64")
+    outputs = call(ops.ones((1000, 2), dtype=layer.compute_dtype))
+    assert dtype_of(outputs) == layer.compute_dtype
+    outputs = array(outputs, "float64")
     share = (outputs == 0).mean()
     # 1,000 draws: three standard deviations are 0.041.
     assert abs(share - 0.25) < 0.041
     unit = {"bfloat16": 2**-8, "float16": 2**-11, "float64": 1e-15}
-    np.testing.assert_allclose(
+    assert_allclose(
         outputs[outputs != 0], 1 / 0.75, rtol=unit[layer.compute_dtype]
     )
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.tensorflow
+@each_jit
 def test_lengths_known_in_the_graph_only(jit):
     layer = StochasticDepth(0.5, seed=1)
-
-    @tf.function(
-        jit_compile=jit,
-        input_signature=[tf.TensorSpec((None, None, 3), "float32")],
-    )
-    def drop(x):
-        return layer(x, training=True)
-
-    outputs = drop(np.ones((200, 4, 3), "float32")).numpy()
+    symbols = [keras.KerasTensor((None, None, 3))]
+    call = compiled(lambda x: layer(x, training=True), jit, symbols)
+    outputs = array(call(np.ones((200, 4, 3), "float32")))
     assert (outputs == outputs[:, :1, :1]).all()
     assert 0.35 < (outputs == 0).mean() < 0.65
 
@@ -113,16 +115,14 @@ def test_config_and_file(tmp_path):
     model = keras.Model(symbols, layer(symbols))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        model(ONES, training=True), loaded(ONES, training=True)
-    )
+    assert_array_equal(model(ONES, training=True), loaded(ONES, training=True))
 
 
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
     outputs = StochasticDepth(0.5)(embedded, training=True)
-    np.testing.assert_array_equal(outputs._keras_mask, ids != 0)
+    assert_array_equal(mask_of(outputs), ids != 0)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])

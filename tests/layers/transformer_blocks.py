@@ -7,6 +7,7 @@ from layers.encoder_block import EncoderBlock
 from layers.feed_forward import FeedForward
 from layers.multi_head_attention import MultiHeadAttention
 from layers.rotary_embedding import RotaryEmbedding
+from tests.layers.running import array
 
 # B 2, T 5, S 3; 8 wide, the memory 7 wide.
 DRAW = np.random.default_rng(0).normal
@@ -14,12 +15,11 @@ INPUTS = DRAW(size=(2, 5, 8))
 VALUE = DRAW(size=(2, 3, 7))
 MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
 VALUE_MASK = np.array([[1, 1, 1], [1, 0, 1]], bool)
-WIDE = {"dtype": "float64"}
 NORMALIZATIONS = ("layer", "rms", "group", "batch")
 
 
 def attention(name, **options):
-    return MultiHeadAttention(2, 4, name=name, **{**WIDE, **options})
+    return MultiHeadAttention(2, 4, name=name, **options)
 
 
 def weighted(block, *inputs):
@@ -30,22 +30,23 @@ def weighted(block, *inputs):
     return block
 
 
-def encoder(**options):
+def encoder(dtype="float64", **options):
     block = EncoderBlock(
-        attention("self"),
-        FeedForward(11, name="feed", **WIDE),
-        **WIDE,
+        attention("self", dtype=dtype),
+        FeedForward(11, name="feed", dtype=dtype),
+        dtype=dtype,
         **options,
     )
     return weighted(block, INPUTS)
 
 
-def decoder(cross=True, **options):
+def decoder(cross=True, dtype="float64", **options):
+    position = RotaryEmbedding(dtype=dtype)
     block = DecoderBlock(
-        attention("self", position=RotaryEmbedding(**WIDE)),
-        attention("cross") if cross else None,
-        FeedForward(11, name="feed", **WIDE),
-        **WIDE,
+        attention("self", position=position, dtype=dtype),
+        attention("cross", dtype=dtype) if cross else None,
+        FeedForward(11, name="feed", dtype=dtype),
+        dtype=dtype,
         **options,
     )
     return weighted(block, INPUTS, *([VALUE] if cross else []))
@@ -60,5 +61,5 @@ def layer_norm(inputs, weights):
 
 def numpy_normalization(block, name):
     layer = getattr(block, f"{name}_normalization")
-    weights = [np.asarray(weight) for weight in (layer.gamma, layer.beta)]
-    return lambda inputs: layer_norm(np.asarray(inputs), weights)
+    weights = [array(weight) for weight in (layer.gamma, layer.beta)]
+    return lambda inputs: layer_norm(array(inputs), weights)
