@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import keras
 import numpy as np
@@ -54,6 +55,14 @@ class Case:
     def name(self):
         given = [f"{name}={value}" for name, value in self.arguments.items()]
         return "-".join([self.layer.__name__, *given])
+
+    @property
+    def has_blocks(self):
+        """Whether it has the path whose memory is linear in the length."""
+        return (
+            "blockwise" in inspect.signature(self.layer).parameters
+            and self.arguments.get("alignment") != "predictive"
+        )
 
     def make(self, **more):
         return self.layer(**{**self.arguments, **more})
@@ -143,8 +152,10 @@ CASES = (
 
 
 def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", CASES, ids=lambda case: case.name)
+    in_blocks = [case for case in CASES if case.has_blocks]
+    for name, cases in (("case", CASES), ("case_in_blocks", in_blocks)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, cases, ids=lambda case: case.name)
 
 
 @pytest.fixture(scope="session")

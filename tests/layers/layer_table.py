@@ -46,7 +46,7 @@ def checks_of(item):
     """What a test is marked to prove.
 
     A test is about the layers that its mark names, else about the layer of
-    its case, else about that of its file.
+    its case or name, else about that of its file.
 
     Args:
         item: A test of pytest.
@@ -73,8 +73,10 @@ def checks_of(item):
 
 def _layers_of(item):
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "case" in parameters:
-        return [parameters["case"].layer.__name__]
+    for name in {"case", "case_in_blocks"} & set(parameters):
+        return [parameters[name].layer.__name__]
+    if parameters.get("name") in public_layers():
+        return [parameters["name"]]
     module = item.path.stem.replace("test_", "layers.", 1)
     return [
         name

@@ -16,6 +16,7 @@ def with_weights(layer, inputs, *weights):
     return layer
 
 
+@pytest.mark.check("equation")
 def test_by_hand():
     # tanh(log 3 / 2) = (3 - 1) / (3 + 1) = 1/2 and
     # tanh(log 3) = (9 - 1) / (9 + 1) = 4/5, so with v = 10 log 2 the
@@ -45,6 +46,7 @@ def test_by_hand():
     )
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_equals_the_paper(use_bias):
     """A.1.2: e_ij = v . tanh(W_a s_{i-1} + U_a h_j), one pair at a time."""

@@ -165,6 +165,7 @@ def decoder_by_formula(decoder, cell, attention, input_in_query):
     return states, contexts, scores
 
 
+@pytest.mark.check("equation")
 @all_kinds
 def test_equals_the_formula(cell, attention, input_in_query):
     decoder = made(cell, attention, input_in_query)
@@ -180,6 +181,7 @@ def test_equals_the_formula(cell, attention, input_in_query):
         assert_allclose(recorded["decoder/look"], expected[2], atol=1e-12)
 
 
+@pytest.mark.check("cache")
 @all_kinds
 def test_steps_equal_the_call(cell, attention, input_in_query):
     decoder = made(cell, attention, input_in_query)
@@ -201,6 +203,7 @@ def test_steps_equal_the_call(cell, attention, input_in_query):
             assert_allclose(row[:, :, 0], whole[path][:, :, t], atol=1e-12)
 
 
+@pytest.mark.check("gradients")
 @each_pair
 def test_gradients_equal_finite_differences(
     cell, attention, input_in_query, assert_gradients_match
@@ -230,6 +233,7 @@ class Subclass(AdditiveAttention):
     """Might score otherwise, so the decoder runs its general loop."""
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize(
     "jit, mask",
     [(JIT[0], None), *((jit, MASK) for jit in JIT)],
@@ -268,6 +272,7 @@ def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
         assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.check("masks")
 @pytest.mark.parametrize(
     "cell, attention, input_in_query",
     [("gru", "additive", False), ("lstm", "scaled_dot", True)],
@@ -295,6 +300,7 @@ def test_padding_of_the_source_changes_nothing(cell, attention, input_in_query):
     assert_array_equal(scores["decoder/look"][..., 5:], 0)
 
 
+@pytest.mark.check("masks")
 @few_kinds
 def test_trimming_the_future_changes_nothing(cell, attention, input_in_query):
     decoder = made(cell, attention, input_in_query)
@@ -303,6 +309,7 @@ def test_trimming_the_future_changes_nothing(cell, attention, input_in_query):
         assert_allclose(left, right[:, :2], atol=1e-12)
 
 
+@pytest.mark.check("scores")
 @few_kinds
 @each_jit
 def test_asking_for_attention_changes_nothing(
@@ -325,6 +332,7 @@ def test_asking_for_attention_changes_nothing(
         assert_allclose(left, right, atol=1e-6)
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.tensorflow
 def test_lengths_known_in_the_graph_only():
     import tensorflow as tf
@@ -350,6 +358,7 @@ def test_lengths_known_in_the_graph_only():
     assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.check("saved")
 @few_kinds
 def test_file_and_symbolic_shapes(cell, attention, input_in_query, tmp_path):
     value, _ = given(attention)
@@ -373,6 +382,7 @@ def test_file_and_symbolic_shapes(cell, attention, input_in_query, tmp_path):
         assert_array_equal(left, right)
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize(
     "cell, attention, input_in_query",
     [("gru", "additive", False), ("lstm", "scaled_dot", True)],
@@ -394,6 +404,7 @@ def test_one_compiled_step_moves_every_weight(cell, attention, input_in_query):
         assert np.abs(array(weight) - old).max() > 1e-5, weight.path
 
 
+@pytest.mark.check("precision")
 @few_kinds
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(cell, attention, input_in_query, policy):
@@ -409,6 +420,7 @@ def test_mixed_precision(cell, attention, input_in_query, policy):
         assert_allclose(array(row).sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.check("saved")
 @few_kinds
 def test_config(cell, attention, input_in_query):
     decoder = made(cell, attention, input_in_query, dtype="float32")
@@ -420,6 +432,7 @@ def test_config(cell, attention, input_in_query):
         assert config == before
 
 
+@pytest.mark.check("masks")
 def test_a_source_without_tokens():
     decoder = made("gru", "additive", False)
     mask = np.array([[True] * 5, [False] * 5])
@@ -430,6 +443,7 @@ def test_a_source_without_tokens():
     assert np.all(np.isfinite(array(states)))
 
 
+@pytest.mark.check("bad input")
 def test_dropout_of_the_attention_is_refused():
     # Attention layers drop weights; the loop of the decoder does not.
     attention = AdditiveAttention(units=8, dropout=0.5)
@@ -437,6 +451,7 @@ def test_dropout_of_the_attention_is_refused():
         AttentionDecoder(7, attention=attention)
 
 
+@pytest.mark.check("bad input")
 def test_a_mask_that_is_not_boolean_is_refused():
     decoder = made("gru", "additive", False)
     with pytest.raises(ValueError, match="`value_mask` must be boolean"):

@@ -125,6 +125,9 @@ def all_paths(kind, inputs, weights, direction, mask, **options):
     ]
 
 
+@pytest.mark.check(
+    "blocks", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @pytest.mark.parametrize("kind, num_groups, mask", MASKS_OF_GROUPS)
 def test_blocks_equal_all_at_once(kind, num_groups, mask):
     plain, *others = all_paths(*draw(kind, num_groups), mask, jit=JIT_OF_MANY)
@@ -135,6 +138,9 @@ def test_blocks_equal_all_at_once(kind, num_groups, mask):
             assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.check(
+    "blocks", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @each_jit
 @pytest.mark.parametrize("kind", GROUPS)
 @pytest.mark.parametrize("mask", ["all", "empty row"])
@@ -144,6 +150,9 @@ def test_blocks_compiled(kind, mask, jit):
         assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.check(
+    "blocks", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @pytest.mark.parametrize("kind", GROUPS)
 @pytest.mark.parametrize("mask", ["none", "causal window"])
 def test_dropout_is_the_same_on_both_paths(kind, mask):
@@ -158,6 +167,7 @@ def test_dropout_is_the_same_on_both_paths(kind, mask):
     assert np.abs(whole[0] - plain[0]).max() > 0.1
 
 
+@pytest.mark.check("blocks", layers=["DotProductAttention"])
 def test_every_place_of_the_dropout_counts_once():
     # 2 rows of 6 heads of 11 queries, in parts of 4 rows and of 5 columns.
     seed = draw_seed(keras.random.SeedGenerator(3))
@@ -172,6 +182,9 @@ def test_every_place_of_the_dropout_counts_once():
         assert_array_equal(part, expected)
 
 
+@pytest.mark.check(
+    "compiled", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("blockwise", [True, None])
@@ -212,6 +225,9 @@ def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
             assert_allclose(right, left, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.check(
+    "blocks", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @pytest.mark.parametrize(
     "kind, lengths, blocks",
     [
@@ -249,6 +265,9 @@ def test_blocks_where_they_pay(kind, lengths, blocks, monkeypatch):
     assert bool(taken) == (blocks and not fused)
 
 
+@pytest.mark.check(
+    "precision", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 @pytest.mark.parametrize("kind", GROUPS)
 def test_precision(kind, dtype):
@@ -266,6 +285,7 @@ def test_precision(kind, dtype):
     assert_allclose(*contexts, atol=tolerance)
 
 
+@pytest.mark.check("precision", layers=["DotProductAttention"])
 def test_large_logits_neither_overflow_nor_vanish():
     query, key, value = tensors()
     contexts = [
@@ -285,6 +305,7 @@ def test_large_logits_neither_overflow_nor_vanish():
     assert_allclose(contexts[1], contexts[0], atol=1e-12)
 
 
+@pytest.mark.check("equation", layers=["DotProductAttention"])
 def test_equals_the_formula():
     query, key, value = tensors(3)
     context, scores = attend(
@@ -301,6 +322,7 @@ def test_equals_the_formula():
     assert_allclose(scores, weights, atol=1e-12)
 
 
+@pytest.mark.check("equation", layers=["AdditiveAttention"])
 def test_additive_equals_the_formula():
     query, key, value = tensors(2)
     score, (kernel,) = score_of("additive")
@@ -322,6 +344,7 @@ def test_additive_equals_the_formula():
             assert_allclose(context[b, n, t], expected, atol=1e-12)
 
 
+@pytest.mark.check("blocks", layers=["DotProductAttention"])
 def test_only_the_keys_that_can_be_seen_are_computed(monkeypatch):
     seen = []
     real = _attention_path.attend_in_blocks
@@ -356,6 +379,7 @@ def test_only_the_keys_that_can_be_seen_are_computed(monkeypatch):
         assert seen == expected
 
 
+@pytest.mark.check("peer", layers=["DotProductAttention"])
 @pytest.mark.parametrize("blockwise", PATHS)
 @pytest.mark.parametrize("num_groups", [6, 2])
 @pytest.mark.parametrize("name", ["plain", "masked", "causal"])

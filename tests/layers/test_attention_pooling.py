@@ -68,6 +68,7 @@ def by_formula(layer, mask):
     return scores, outputs
 
 
+@pytest.mark.check("equation")
 def test_one_vector_by_hand():
     # Powers of two: the query reads log 2 times the first feature.
     layer = AttentionPooling()
@@ -80,6 +81,7 @@ def test_one_vector_by_hand():
     assert_allclose(outputs[0], [26 / 11, 72 / 11], rtol=1e-5)
 
 
+@pytest.mark.check("equation")
 @each_form
 @pytest.mark.parametrize("masked", [False, True])
 def test_equals_the_formula(form, masked):
@@ -112,6 +114,7 @@ def test_weights_of_one_shape_start_apart():
     assert np.abs(np.subtract(*layer.get_weights())).max() > 1e-3
 
 
+@pytest.mark.check("gradients")
 @each_form
 def test_gradients(form, assert_gradients_match):
     layer = made(form)
@@ -130,6 +133,7 @@ def penalty_by_formula(scores, factor):
     return factor * np.mean([(each**2).sum() for each in distances])
 
 
+@pytest.mark.check("equation")
 def test_penalty_by_hand():
     # A query of zeros weighs two states the same: |1/2 - 1|^2. Two of them
     # have products of 1/2 everywhere: four times that.
@@ -142,6 +146,7 @@ def test_penalty_by_hand():
         assert_allclose(layer.losses, [3 * expected], rtol=1e-6)
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("form", ["vector", "self_attentive"])
 def test_penalty(form, assert_gradients_match):
     layer = made(form, penalty=0.3)
@@ -160,6 +165,7 @@ def test_penalty(form, assert_gradients_match):
     assert plain.losses == []
 
 
+@pytest.mark.check("compiled")
 @each_jit
 def test_penalty_is_part_of_the_loss_of_a_model(jit):
     inputs = keras.Input((5, 7))
@@ -178,6 +184,7 @@ def test_penalty_is_part_of_the_loss_of_a_model(jit):
 # Masks.
 
 
+@pytest.mark.check("masks")
 @each_form
 def test_a_row_without_states_is_zero(form):
     layer = made(form)
@@ -194,6 +201,7 @@ def test_a_row_without_states_is_zero(form):
     assert gradient[0].any() and not gradient[1].any()
 
 
+@pytest.mark.check("masks")
 @each_form
 def test_padding_changes_nothing(form):
     layer = made(form)
@@ -206,6 +214,7 @@ def test_padding_changes_nothing(form):
     assert not padded_scores[..., 5:].any()
 
 
+@pytest.mark.check("masks")
 def test_implicit_mask_ends_here():
     ids = np.array([[4, 5, 0, 6], [7, 0, 0, 0]])
     states = keras.layers.Embedding(9, 7, mask_zero=True)(ids)
@@ -221,6 +230,7 @@ def test_implicit_mask_ends_here():
 # Config, file, ways to run, precision.
 
 
+@pytest.mark.check("saved")
 @each_form
 def test_config(form):
     layer = made(form, dropout=0.25, seed=3, penalty=0.5, name="pool")
@@ -235,6 +245,7 @@ def test_config(form):
     assert AttentionPooling.from_config(config).get_config() == config
 
 
+@pytest.mark.check("compiled")
 @each_form
 def test_all_ways_to_run_agree(form, tmp_path):
     layer = made(form, dtype="float32", dropout=0.5)
@@ -266,6 +277,7 @@ def test_all_ways_to_run_agree(form, tmp_path):
             assert_allclose(left, right, atol=1e-6)
 
 
+@pytest.mark.check("precision")
 @each_form
 @pytest.mark.parametrize(
     "policy", ["mixed_bfloat16", "mixed_float16", "float16", "bfloat16"]
@@ -286,6 +298,7 @@ def test_precision(form, policy):
 # Scores, recording and dropout.
 
 
+@pytest.mark.check("scores")
 @pytest.mark.parametrize("jit", [None, *JIT])
 def test_asking_for_scores_changes_nothing(jit):
     results = []
@@ -306,6 +319,7 @@ def test_asking_for_scores_changes_nothing(jit):
     assert_array_equal(*results)
 
 
+@pytest.mark.check("scores")
 def test_recording():
     layer = made("queries", name="pool")
     expected = both(layer, mask=MASK)
@@ -316,6 +330,7 @@ def test_recording():
     assert_array_equal(recorded["pool"], expected[1])
 
 
+@pytest.mark.check("equation")
 def test_dropout():
     # With unit vectors as states the output shows the weights.
     states = np.broadcast_to(np.eye(7), (40, 7, 7))
@@ -332,6 +347,7 @@ def test_dropout():
     assert np.any(outputs != both(layer, states, training=True)[0])
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "arguments, received",
     [
@@ -345,6 +361,7 @@ def test_bad_arguments(arguments, received):
         AttentionPooling(**arguments)
 
 
+@pytest.mark.check("bad input")
 def test_bad_masks():
     with pytest.raises(ValueError, match="`mask` must be boolean"):
         made("vector")(STATES, mask=np.ones((2, 5)))

@@ -3,6 +3,7 @@
 import hypothesis
 import keras
 import numpy as np
+import pytest
 from hypothesis import strategies
 
 from layers import _attention_path
@@ -84,6 +85,9 @@ def reference(kind, query, key, value, masks):
     return weights @ value, weights
 
 
+@pytest.mark.check(
+    "blocks", layers=["AdditiveAttention", "DotProductAttention"]
+)
 @settings
 @hypothesis.given(
     call=calls(),

@@ -40,6 +40,8 @@ def joined(inputs):
     return outputs
 
 
+@pytest.mark.check("equation")
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_put_the_tokens_in_front():
     layer = made()
     symbols = keras.Input((None, 7))
@@ -54,6 +56,7 @@ def test_all_ways_to_run_put_the_tokens_in_front():
         assert_allclose(run(inputs), joined(inputs), rtol=1e-6)
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.parametrize("length", [5, None])
 def test_symbolic_shape(length):
     assert made()(keras.Input((length, 7))).shape == (
@@ -81,6 +84,7 @@ def test_layers_with_one_initializer_start_apart():
     assert abs(tokens[0].std() - 2) < 0.1
 
 
+@pytest.mark.check("gradients")
 @each_jit
 def test_gradients(jit):
     layer = made(dtype="float64")
@@ -98,6 +102,7 @@ def test_gradients(jit):
     assert_array_equal(at_inputs, direction[:, 3:])
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16", "float64"])
 def test_precision(policy):
     layer = made(dtype=policy)
@@ -111,6 +116,7 @@ def test_precision(policy):
     )
 
 
+@pytest.mark.check("masks")
 def test_mask_is_true_in_front():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     table = keras.layers.Embedding(4, 7, mask_zero=True)
@@ -128,6 +134,7 @@ def test_mask_is_true_in_front():
     assert_allclose(mean[1], np.mean(array(rows)[1, :4], axis=0), atol=1e-6)
 
 
+@pytest.mark.check("saved")
 def test_config_and_file(tmp_path):
     layer = made(initializer="zeros", name="front", dtype="float64")
     config = layer.get_config()
@@ -146,6 +153,7 @@ def test_config_and_file(tmp_path):
     assert_array_equal(loaded(inputs), joined(inputs))
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     with pytest.raises(ValueError, match=r"1\. Received: num_tokens=0"):
         ClassToken(0)

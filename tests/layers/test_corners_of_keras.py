@@ -36,6 +36,7 @@ def largest_change(first, second, where=...):
     return np.abs(difference[where]).max()
 
 
+@pytest.mark.check("masks", layers=["MultiHeadAttention"])
 @pytest.mark.parametrize("make, survives", [(keras_attention, 0), (ours, 1)])
 def test_implicit_masks_survive_a_residual_stack(make, survives):
     ids = keras.Input((None,), dtype="int32")
@@ -51,6 +52,7 @@ def test_implicit_masks_survive_a_residual_stack(make, survives):
     assert change < 1e-4 if survives else change > 0.1
 
 
+@pytest.mark.check("masks", layers=["MultiHeadAttention"])
 def test_a_row_without_keys_is_zero_however_one_asks():
     nothing = np.ones((2, 5, 5), bool)
     nothing[1] = False
@@ -70,6 +72,7 @@ def test_a_row_without_keys_is_zero_however_one_asks():
         assert_array_equal(contexts[1], 0)
 
 
+@pytest.mark.check("masks", layers=["DotProductAttention"])
 def test_a_row_without_keys_of_the_plain_layer_is_zero():
     mask = np.array([[1] * 5, [0] * 5], bool)
     theirs = keras.layers.Attention()([STATES, STATES], mask=[None, mask])
@@ -80,6 +83,7 @@ def test_a_row_without_keys_of_the_plain_layer_is_zero():
     assert_array_equal(own[1], 0)
 
 
+@pytest.mark.check("scores", layers=["MultiHeadAttention"])
 def test_the_symbolic_shape_of_the_scores():
     query, value = keras.Input((3, 8)), keras.Input((5, 8))
     _, theirs = keras_attention()(query, value, return_attention_scores=True)
@@ -88,6 +92,7 @@ def test_the_symbolic_shape_of_the_scores():
     assert own.shape == (None, 2, 3, 5)
 
 
+@pytest.mark.check("bad input", layers=["MultiHeadAttention"])
 def test_an_additive_mask_is_refused():
     allowed = np.tri(5, dtype=bool)
     additive = np.where(allowed, 0.0, -1e9).astype("float32")[None]
@@ -100,6 +105,7 @@ def test_an_additive_mask_is_refused():
         ours()(STATES, STATES, attention_mask=additive)
 
 
+@pytest.mark.check("masks", layers=["MultiHeadAttention"])
 def test_a_query_mask_counts():
     layer = keras_attention()
     _, scores = layer(
@@ -115,6 +121,7 @@ def test_a_query_mask_counts():
     assert ignored or np.abs(array(scores)[1, :, 3:]).max() > 0
 
 
+@pytest.mark.check("masks", layers=["MultiHeadAttention"])
 def test_one_query_over_five_cached_keys_sees_all():
     options = {"use_causal_mask": True, "return_attention_scores": True}
     _, theirs = keras_attention()(STATES[:, :1], STATES, **options)
@@ -123,6 +130,7 @@ def test_one_query_over_five_cached_keys_sees_all():
     assert array(own).min() > 0
 
 
+@pytest.mark.check("masks", layers=["DecoderBlock", "EncoderBlock"])
 def test_group_normalisation_does_not_look_ahead():
     other = STATES.copy()
     other[:, 3:] = 9.0

@@ -24,6 +24,7 @@ from tests.layers.transformer_blocks import VALUE
 from tests.layers.transformer_blocks import VALUE_MASK
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("normalize_first", [False, True])
 def test_decoder_equals_the_equations(normalize_first):
     block = decoder(normalize_first=normalize_first)
@@ -49,6 +50,7 @@ def test_decoder_equals_the_equations(normalize_first):
     assert_allclose(outputs, states, atol=1e-10)
 
 
+@pytest.mark.check("masks")
 @pytest.mark.parametrize("normalization", ["layer", "rms", "group"])
 def test_the_future_changes_nothing(normalization):
     other = INPUTS.copy()
@@ -67,6 +69,7 @@ def test_the_future_changes_nothing(normalization):
         assert np.abs(first[:, 3:] - second[:, 3:]).max() > 0.1
 
 
+@pytest.mark.check("cache")
 @pytest.mark.parametrize("cross", [False, True])
 @pytest.mark.parametrize("capacity", [None, 6])
 def test_one_step_at_a_time(capacity, cross):
@@ -84,6 +87,7 @@ def test_one_step_at_a_time(capacity, cross):
     assert_allclose(np.concatenate(rows, 1), whole, atol=1e-12)
 
 
+@pytest.mark.check("scores")
 def test_attention_is_recorded_by_path():
     block = decoder()
     with record_attention() as scores:
@@ -95,6 +99,7 @@ def test_attention_is_recorded_by_path():
     assert block.self_attention.path.endswith("/self")
 
 
+@pytest.mark.check("saved")
 @pytest.mark.parametrize(
     "policy, jit",
     [*(("float32", jit) for jit in JIT), ("mixed_bfloat16", JIT_COMPILE)],
@@ -141,6 +146,7 @@ def keyless(block):
     ]
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("normalize_first", [False, True])
 def test_gradients(normalize_first, assert_gradients_match):
     block = decoder(normalize_first=normalize_first)
@@ -155,6 +161,7 @@ def test_gradients(normalize_first, assert_gradients_match):
     )
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_precision(policy):
     block, wide = decoder(dtype=policy), decoder()
@@ -168,6 +175,7 @@ def test_precision(policy):
     )
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree():
     block = decoder(dtype="float32")
     symbols = [
@@ -188,6 +196,7 @@ def test_all_ways_to_run_agree():
         assert_allclose(run(*arrays), expected, atol=1e-5)
 
 
+@pytest.mark.check("saved")
 def test_config():
     config = decoder(normalization="rms", dropout=0.25, seed=3).get_config()
     own = ("normalize_first", "normalization", "num_groups", "epsilon")
@@ -197,6 +206,7 @@ def test_config():
     assert DecoderBlock.from_config(config).get_config() == config
 
 
+@pytest.mark.check("bad input")
 def test_a_memory_is_needed_and_only_then():
     with pytest.raises(ValueError, match="`value` is needed"):
         decoder()(INPUTS)

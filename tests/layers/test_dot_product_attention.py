@@ -16,6 +16,7 @@ VALUE = np.array([[[0, 35, 11], [0, 44, 15], [0, 0, 0]]], "float32")
 CONTEXT = [[0, 44, 15], [0, 44, 15], [0, 79 / 3, 26 / 3]]
 
 
+@pytest.mark.check("equation")
 def test_worked_example():
     layer = DotProductAttention()
     context, scores = layer(QUERY, VALUE, KEY, return_attention_scores=True)
@@ -26,6 +27,7 @@ def test_worked_example():
     assert layer.weights == []
 
 
+@pytest.mark.check("equation")
 def test_worked_example_from_its_samples():
     samples = SAMPLES[None].astype("float32")
     layer = DotProductAttention(units=3)
@@ -38,6 +40,7 @@ def test_worked_example_from_its_samples():
     )
 
 
+@pytest.mark.check("equation")
 def test_worked_example_without_transpose():
     # softmax(Q K) V: a query is compared with the features of all samples,
     # not with the samples, so another row of V wins.
@@ -51,6 +54,7 @@ def test_worked_example_without_transpose():
     )
 
 
+@pytest.mark.check("equation")
 def test_scale_by_hand():
     # d = 4: q . k = 4 log 2 is halved to 2 log 2.
     query = np.full((1, 1, 4), 2 * np.log(2), "float32")
@@ -70,6 +74,7 @@ def test_scale_by_hand():
         )
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("scale", [False, True])
 def test_equals_the_formula_with_learned_projections(scale):
     draw = np.random.default_rng(0).normal
@@ -94,6 +99,7 @@ def test_equals_the_formula_with_learned_projections(scale):
     assert_allclose(context, expected, atol=1e-5)
 
 
+@pytest.mark.check("bad input")
 def test_widths_that_differ_need_units():
     query, value = np.zeros((2, 3, 7)), np.zeros((2, 5, 11))
     with pytest.raises(ValueError, match=r"query\.shape=\(2, 3, 7\), key"):

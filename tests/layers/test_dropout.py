@@ -17,6 +17,7 @@ from tests.layers.running import outputs_and_gradients
 ONES = np.ones((40, 50), "float32")
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("jit", [None, *JIT])
 def test_a_fraction_is_dropped_and_the_rest_scaled(jit):
     layer = layers.Dropout(0.3, seed=1)
@@ -30,6 +31,7 @@ def test_a_fraction_is_dropped_and_the_rest_scaled(jit):
     assert len(np.unique(outputs, axis=1).T) == 50
 
 
+@pytest.mark.check("equation")
 @each_jit
 def test_each_call_drops_others_and_the_seed_repeats_them(jit):
     calls = []
@@ -41,6 +43,7 @@ def test_each_call_drops_others_and_the_seed_repeats_them(jit):
     assert (calls[0][0] != calls[0][1]).mean() > 0.4
 
 
+@pytest.mark.check("equation")
 def test_only_in_training():
     layer = layers.Dropout(0.5)
     assert_array_equal(layer(ONES), ONES)
@@ -51,6 +54,7 @@ def test_only_in_training():
     assert not array(everything(ONES, training=True)).any()
 
 
+@pytest.mark.check("gradients")
 def test_what_is_not_dropped_has_the_gradient():
     layer = layers.Dropout(0.4, seed=2)
 
@@ -63,6 +67,7 @@ def test_what_is_not_dropped_has_the_gradient():
     assert 0 < (outputs == 0).mean() < 1
 
 
+@pytest.mark.check("equation")
 def test_noise_shape():
     layer = layers.Dropout(0.5, noise_shape=(None, 1), seed=0)
     outputs = array(layer(ONES, training=True))
@@ -70,6 +75,7 @@ def test_noise_shape():
     assert 0 < (outputs[:, 0] == 0).mean() < 1
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @each_jit
 def test_half_precision(dtype, jit):
@@ -83,6 +89,7 @@ def test_half_precision(dtype, jit):
     assert abs(share - 0.1) < 0.003
 
 
+@pytest.mark.check("saved")
 def test_saved_and_loaded(tmp_path):
     inputs = keras.Input((50,))
     model = keras.Model(inputs, layers.Dropout(0.5, seed=7)(inputs))
@@ -91,6 +98,7 @@ def test_saved_and_loaded(tmp_path):
     assert_array_equal(model(ONES, training=True), loaded(ONES, training=True))
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.tensorflow
 @each_jit
 def test_lengths_known_in_the_graph_only(jit):
@@ -101,6 +109,7 @@ def test_lengths_known_in_the_graph_only(jit):
     assert abs((outputs == 0).mean() - 0.5) < 0.03
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     for rate in (-0.1, 1.5):
         with pytest.raises(ValueError, match=f"rate={rate}"):

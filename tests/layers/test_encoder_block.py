@@ -22,6 +22,7 @@ from tests.layers.transformer_blocks import NORMALIZATIONS
 from tests.layers.transformer_blocks import numpy_normalization
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("normalize_first", [False, True])
 def test_encoder_equals_the_equations(normalize_first):
     block = encoder(normalize_first=normalize_first)
@@ -42,6 +43,7 @@ def test_encoder_equals_the_equations(normalize_first):
     assert_allclose(block(INPUTS, mask=MASK), states, atol=1e-10)
 
 
+@pytest.mark.check("masks")
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_padding_changes_nothing(normalization):
     block = encoder(normalization=normalization, num_groups=4)
@@ -54,6 +56,7 @@ def test_padding_changes_nothing(normalization):
         assert_allclose(first[MASK], second[MASK], atol=1e-10)
 
 
+@pytest.mark.check("bad input")
 def test_batch_normalisation_is_for_encoders():
     message = "normalization=batch, use_causal_mask=True"
     with pytest.raises(ValueError, match=message):
@@ -65,6 +68,7 @@ def test_batch_normalisation_is_for_encoders():
             encoder(normalization=kind)
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_gradients(normalization, assert_gradients_match):
     block = encoder(normalization=normalization, num_groups=4)
@@ -84,6 +88,7 @@ def test_gradients(normalization, assert_gradients_match):
     )
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_precision(policy):
     block, wide = encoder(dtype=policy), encoder()
@@ -97,6 +102,7 @@ def test_precision(policy):
     )
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree(tmp_path):
     block = encoder(dtype="float32", normalization="batch")
     symbols = [keras.Input((None, 8)), keras.Input((None,), dtype="bool")]
@@ -116,6 +122,7 @@ def test_all_ways_to_run_agree(tmp_path):
         assert_allclose(run(*arrays), expected, atol=1e-5)
 
 
+@pytest.mark.check("saved")
 def test_config():
     config = encoder(normalization="rms", dropout=0.25, seed=3).get_config()
     own = ("normalize_first", "normalization", "num_groups", "epsilon")
@@ -125,6 +132,7 @@ def test_config():
     assert EncoderBlock.from_config(config).get_config() == config
 
 
+@pytest.mark.check("scores")
 def test_attention_is_recorded_by_path():
     block = encoder()
     with record_attention() as scores:
@@ -140,6 +148,7 @@ def test_any_attention_fits():
     assert block(INPUTS.astype("f4")).shape == (2, 5, 8)
 
 
+@pytest.mark.check("equation")
 def test_dropout_and_depth_in_training_only():
     for options in ({"dropout": 0.5}, {"stochastic_depth": 0.5}):
         block = encoder(**options)

@@ -72,6 +72,7 @@ def settings(request):
     return request.param
 
 
+@pytest.mark.check("equation")
 def test_by_hand():
     # relu([1, 2] W_1) with W_1 = [[1, -1, 3], [1, 1, -2]] is
     # relu([3, 1, -1]) = [3, 1, 0], and [3, 1, 0] . [1, 10, 100] = 13.
@@ -90,6 +91,7 @@ def test_by_hand():
     assert_allclose(gated(np.array([[1.0]])), [[85]])
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 4, 5), (2, 3, 4, 5)])
 def test_equals_the_papers(settings, shape):
     inputs = draw(2, *shape)
@@ -103,6 +105,7 @@ def test_equals_the_papers(settings, shape):
     )
 
 
+@pytest.mark.check("equation")
 def test_gelu_is_the_exact_one():
     # The approximation with tanh differs by 2e-4 at 2.
     layer = FeedForward(1, use_bias=False, dtype="float64")
@@ -128,6 +131,7 @@ def test_activation_may_be_a_function():
     )
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree(settings):
     layer = made(**settings)
     symbols = keras.Input((None, 5))
@@ -164,6 +168,7 @@ def test_matrices_of_one_shape_start_apart():
     assert np.abs(first - last).max() > 1e-3
 
 
+@pytest.mark.check("gradients")
 def test_gradients_equal_finite_differences(settings, assert_gradients_match):
     layer = made(**settings, dtype="float64")
     direction = draw(2, 4, settings.get("output_dim", 5), seed=9)
@@ -175,6 +180,7 @@ def test_gradients_equal_finite_differences(settings, assert_gradients_match):
     )
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize(
     "policy, tolerance",
     [("mixed_bfloat16", 0.4), ("mixed_float16", 0.04), ("float16", 0.04)],
@@ -192,6 +198,7 @@ def test_precision(settings, policy, tolerance):
     )
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("gated", [False, True])
 def test_a_fit_moves_every_weight(gated):
     layer = made(gated=gated, output_dim=3, dropout=0.1)
@@ -236,6 +243,7 @@ def test_dropout_follows_the_model_around_it():
     assert np.abs(loud[0] - loud[1]).max() > 1e-3
 
 
+@pytest.mark.check("equation")
 def test_each_position_is_by_itself():
     layer, inputs = made(gated=True), draw(3, 4, 5).astype("float32")
     outputs = layer(inputs)
@@ -245,6 +253,7 @@ def test_each_position_is_by_itself():
             assert_allclose(alone[0, 0], outputs[row, place], atol=2e-5)
 
 
+@pytest.mark.check("saved")
 def test_config(settings):
     given = {
         **settings,
@@ -271,6 +280,7 @@ def test_config(settings):
     assert layer.get_config() == config
 
 
+@pytest.mark.check("saved")
 def test_file(settings, tmp_path):
     layer = made(**settings, dropout=0.5, seed=2)
     symbols = keras.Input((None, 5))
@@ -284,12 +294,14 @@ def test_file(settings, tmp_path):
         )
 
 
+@pytest.mark.check("masks")
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
     assert_array_equal(mask_of(made()(embedded)), ids != 0)
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     for dropout in (-0.1, 1.0):
         message = rf"range \[0, 1\)\. Received: dropout={dropout}"

@@ -161,6 +161,8 @@ def test_no_layer_is_missing():
     assert set(MODELS) == public
 
 
+@pytest.mark.check("compiled")
+@pytest.mark.check("saved")
 @pytest.mark.parametrize("name", MODELS)
 def test_fitted_recorded_saved_loaded_and_exported(name, tmp_path):
     keras.utils.set_random_seed(1)

@@ -46,6 +46,7 @@ def centre_by_formula(alignment, b, t):
     return LENGTHS[b] / (1 + np.exp(-features @ POSITION_SCORE_KERNEL[:, 0]))
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("score_mode", ["general", "dot"])
 @pytest.mark.parametrize("alignment", ["monotonic", "predictive"])
 def test_equals_the_paper(alignment, score_mode):
@@ -79,6 +80,7 @@ def window_of(query_length, key_length, window_size=1, **options):
     return layer, (query, key)
 
 
+@pytest.mark.check("equation")
 def test_monotonic_by_hand():
     layer, inputs = window_of(3, 5)
     _, scores = layer(*inputs, return_attention_scores=True)
@@ -94,12 +96,14 @@ def test_monotonic_by_hand():
     )
 
 
+@pytest.mark.check("equation")
 def test_a_window_of_one_key():
     layer, inputs = window_of(3, 5, window_size=0)
     _, scores = layer(*inputs, return_attention_scores=True)
     assert_array_equal(scores[0, 0], np.eye(3, 5))
 
 
+@pytest.mark.check("masks")
 def test_under_the_causal_mask_the_last_query_stands_at_the_last_key():
     layer, inputs = window_of(2, 5)
     _, scores = layer(
@@ -110,6 +114,7 @@ def test_under_the_causal_mask_the_last_query_stands_at_the_last_key():
     )
 
 
+@pytest.mark.check("masks")
 def test_queries_behind_all_keys_attend_to_nothing():
     layer, inputs = window_of(7, 3)
     context, scores = layer(*inputs, return_attention_scores=True)
@@ -118,6 +123,7 @@ def test_queries_behind_all_keys_attend_to_nothing():
     assert_array_equal(context[0, 4:], np.zeros((3, 2)))
 
 
+@pytest.mark.check("equation")
 def test_predictive_by_hand():
     # With v = 0 the centre is S / 2: 2 of 4 keys, 1 of the first 2. The
     # window of 2 holds all, and with D / 2 = 1 the Gaussian is exp(-d^2 / 2).
@@ -136,6 +142,7 @@ def test_predictive_by_hand():
         )
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_positions_are_exact_in_half_precision(policy):
     # The centres: 499.5 is no number of bfloat16, 2000.5 none of float16. The
@@ -179,30 +186,14 @@ def loss_of(layer):
     return loss
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("alignment", ["monotonic", "predictive"])
 def test_gradients(alignment, assert_gradients_match):
     layer = made(alignment, dtype="float64")
     assert_gradients_match(loss_of(layer), layer.trainable_variables)
 
 
-@pytest.mark.parametrize("use_causal_mask", [False, True])
-def test_blocks_give_the_same(use_causal_mask, assert_gradients_match):
-    contexts = []
-    for blockwise in (False, True):
-        layer = made("monotonic", dtype="float64", blockwise=blockwise)
-        contexts.append(
-            layer(
-                QUERY,
-                VALUE,
-                KEY,
-                value_mask=MASK,
-                use_causal_mask=use_causal_mask,
-            )
-        )
-        assert_gradients_match(loss_of(layer), layer.trainable_variables)
-    assert_allclose(*contexts, atol=1e-12)
-
-
+@pytest.mark.check("cache")
 @pytest.mark.parametrize("alignment", ["monotonic", "predictive"])
 def test_memory_that_grows(alignment):
     layer = made(alignment, dtype="float64")
@@ -222,6 +213,7 @@ def test_memory_that_grows(alignment):
     )
 
 
+@pytest.mark.check("saved")
 def test_config():
     given = {
         "window_size": 3,
@@ -235,6 +227,7 @@ def test_config():
     assert LocalAttention.from_config(config).get_config() == config
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "arguments, received",
     [

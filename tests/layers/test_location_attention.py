@@ -72,6 +72,7 @@ def my_attention(layer, query, key, value):
     return output[:, 0], scores[:, 0, 0]
 
 
+@pytest.mark.check("equation")
 def test_a_module_with_a_linear_map_to_positions():
     # query_size 7, key_size 13, value_size1 6, value_size2 11, output_size 17.
     query, key = DRAW(size=(1, 7)), DRAW(size=(1, 13))
@@ -87,6 +88,7 @@ def test_a_module_with_a_linear_map_to_positions():
     assert_allclose(output, joined @ OUTPUT_KERNEL + OUTPUT_BIAS, atol=1e-12)
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize(
     "masks, allowed",
     [
@@ -122,6 +124,7 @@ def test_equals_the_formula(masks, allowed, use_key, use_bias):
     assert_allclose(context, expected, atol=1e-12)
 
 
+@pytest.mark.check("equation")
 def test_only_the_key_state_counts():
     def scores(key, **options):
         _, scores = made(**options)(
@@ -139,6 +142,7 @@ def test_only_the_key_state_counts():
         assert_array_equal(scores(other, use_key=False), alone)
 
 
+@pytest.mark.check("masks")
 def test_output_of_a_query_without_keys():
     mask = np.array([[1] * 5, [0] * 5], bool)
     output, scores = made(output_dim=17, dtype="float64")(
@@ -150,6 +154,7 @@ def test_output_of_a_query_without_keys():
     )
 
 
+@pytest.mark.check("cache")
 def test_memory_that_grows():
     layer = made(dtype="float64")
     tensors = [ops.convert_to_tensor(array) for array in (QUERY, VALUE, KEY)]
@@ -163,6 +168,7 @@ def test_memory_that_grows():
     )
 
 
+@pytest.mark.check("bad input")
 def test_too_many_keys():
     layer = made()
     message = r"Received: max_length=6, key_length=7"
@@ -174,6 +180,7 @@ def test_too_many_keys():
         LocationAttention(max_length=0)
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.tensorflow
 def test_too_many_keys_where_the_graph_alone_knows_the_length():
     import tensorflow as tf
@@ -196,6 +203,7 @@ def test_weights():
     assert [weight.shape for weight in bare.weights] == [(7, 6)]
 
 
+@pytest.mark.check("gradients")
 def test_gradients(assert_gradients_match):
     layer = made(output_dim=17, dtype="float64")
     direction = DRAW(size=(2, 3, 17))
@@ -216,6 +224,7 @@ INPUTS = [array.astype("float32") for array in (QUERY, VALUE, KEY)]
 OPTIONS = {"use_causal_mask": True, "return_attention_scores": True}
 
 
+@pytest.mark.check("compiled")
 def test_output_in_all_ways_to_run(tmp_path):
     layer = made(output_dim=17)
     symbols = [keras.Input((None, array.shape[-1])) for array in INPUTS]
@@ -241,6 +250,7 @@ def test_output_in_all_ways_to_run(tmp_path):
             assert_allclose(left, right, atol=2e-6)
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_output_in_half_precision(policy):
     expected, _ = made(output_dim=17)(*INPUTS, **OPTIONS)
@@ -250,6 +260,7 @@ def test_output_in_half_precision(policy):
     assert_allclose(ops.cast(output, "float32"), expected, atol=0.1)
 
 
+@pytest.mark.check("saved")
 def test_config_with_an_output():
     layer = LocationAttention(6, output_dim=17, use_key=False, use_bias=False)
     config = layer.get_config()

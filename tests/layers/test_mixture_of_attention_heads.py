@@ -41,6 +41,7 @@ def probabilities_of(layer):
     return logits, exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.check("equation")
 def test_equals_the_equations():
     layer = made(value_dim=3, output_dim=9)
     outputs, scores = layer(
@@ -66,6 +67,7 @@ def test_equals_the_equations():
     assert_allclose(scores, weights, atol=1e-12)
 
 
+@pytest.mark.check("equation")
 def test_losses_by_hand():
     layer = made(load_balancing=0.5, router_z=0.25)
     query_mask = np.array([[1, 1, 1], [1, 1, 0]], bool)
@@ -81,6 +83,7 @@ def test_losses_by_hand():
     assert_allclose(loss, 0.5 * balance + 0.25 * size, rtol=1e-6)
 
 
+@pytest.mark.check("equation")
 def test_no_losses_outside_training():
     layer = made()
     layer(QUERY, VALUE, KEY)
@@ -90,6 +93,7 @@ def test_no_losses_outside_training():
     assert quiet.losses == []
 
 
+@pytest.mark.check("equation")
 def test_an_even_router_has_the_least_loss():
     layer = made(num_experts=3, experts_per_token=1, router_z=0.0)
     layer.load_balancing = 1.0
@@ -106,6 +110,7 @@ def test_an_even_router_has_the_least_loss():
     assert_allclose(layer.router_loss(query), 3.0, rtol=1e-5)
 
 
+@pytest.mark.check("equation")
 @each_jit
 def test_the_router_learns(jit):
     layer = made()
@@ -119,6 +124,7 @@ def test_the_router_learns(jit):
     assert all(size > 1e-3 * max(sizes) for size in sizes)
 
 
+@pytest.mark.check("gradients")
 def test_gradients(assert_gradients_match):
     # The sum that the weights of the chosen experts are divided by has no
     # gradient, so those of the router are no differences.
@@ -139,6 +145,7 @@ def test_gradients(assert_gradients_match):
     )
 
 
+@pytest.mark.check("peer")
 def test_all_experts_are_multi_head_attention_with_a_gate():
     # With k = E nothing is left out, and p is not scaled up.
     layer = made(experts_per_token=6)
@@ -147,6 +154,7 @@ def test_all_experts_are_multi_head_attention_with_a_gate():
     assert outputs.shape == QUERY.shape
 
 
+@pytest.mark.check("saved")
 def test_file(tmp_path):
     query, value = keras.Input((3, 7)), keras.Input((5, 13))
     layer = MixtureOfAttentionHeads(6, 2, key_dim=4, seed=1, dropout=0.1)
@@ -157,6 +165,7 @@ def test_file(tmp_path):
     assert_array_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.check("compiled")
 def test_the_loss_is_fitted_with_the_model():
     query, value = keras.Input((3, 7)), keras.Input((5, 13))
     layer = MixtureOfAttentionHeads(6, 2, key_dim=4, load_balancing=0.5)
@@ -168,6 +177,7 @@ def test_the_loss_is_fitted_with_the_model():
     assert 0.4 < found < 2.0
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize("chosen", [0, 7])
 def test_more_experts_than_there_are(chosen):
     message = f"experts_per_token={chosen}, num_experts=6"

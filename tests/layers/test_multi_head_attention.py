@@ -65,6 +65,7 @@ def reference(layer, query, value, key, allowed):
     return outputs + weights.get("output_bias", 0.0), scores
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("groups", [None, 4, 2, 1])
 def test_equals_the_equations(groups, use_bias):
@@ -87,6 +88,7 @@ def test_equals_the_equations(groups, use_bias):
     assert_allclose(scores, weights, atol=1e-12)
 
 
+@pytest.mark.check("equation")
 def test_parameters():
     layer = made(QUERY, VALUE, KEY, value_dim=5, num_key_value_heads=2)
     assert {weight.name: tuple(weight.shape) for weight in layer.weights} == {
@@ -101,6 +103,7 @@ def test_parameters():
     }
 
 
+@pytest.mark.check("peer")
 def test_equals_keras():
     ours = made(QUERY, VALUE, KEY, value_dim=5)
     theirs = keras.layers.MultiHeadAttention(
@@ -126,6 +129,7 @@ def test_equals_keras():
     assert_allclose(scores, expected_scores, atol=1e-6)
 
 
+@pytest.mark.check("peer")
 def test_grouped_queries_equal_keras():
     states = DRAW(size=(2, 5, 24))
     ours = made(states, states, num_key_value_heads=2)
@@ -191,6 +195,7 @@ POSITIONS = {
 }
 
 
+@pytest.mark.check("cache")
 @pytest.mark.parametrize("capacity", [None, 6, 8])
 @pytest.mark.parametrize("window_size", [None, 2])
 @pytest.mark.parametrize("position", POSITIONS)
@@ -228,6 +233,7 @@ def test_one_step_at_a_time(groups, position, window_size, capacity):
     assert_allclose(np.concatenate(rows, axis=1), whole, atol=1e-12)
 
 
+@pytest.mark.check("cache")
 @pytest.mark.tensorflow
 @each_jit
 def test_a_cache_in_a_loop(jit):
@@ -258,6 +264,7 @@ def test_a_cache_in_a_loop(jit):
     assert_allclose(outputs, tf.transpose(whole, (1, 0, 2)), atol=1e-12)
 
 
+@pytest.mark.check("cache")
 @each_jit
 def test_a_cache_in_a_graph(jit):
     """As a decoder's loop has it: each step is the same graph."""
@@ -278,6 +285,7 @@ def test_a_cache_in_a_graph(jit):
         assert_allclose(row[:, 0], whole[:, place], atol=1e-12)
 
 
+@pytest.mark.check("cache")
 def test_masks_of_a_cache():
     states = DRAW(size=(2, 5, 7))
     layer = made(states, states)
@@ -290,6 +298,7 @@ def test_masks_of_a_cache():
         assert_allclose(layer.attend(states[:, 4:], memory), whole, atol=1e-12)
 
 
+@pytest.mark.check("bad input")
 def test_a_full_cache_is_refused():
     states = DRAW(size=(2, 5, 7))
     layer = made(states, states)
@@ -302,6 +311,7 @@ def test_a_full_cache_is_refused():
         layer.append(memory, states[:, :1])
 
 
+@pytest.mark.check("saved")
 @pytest.mark.parametrize("position", POSITIONS)
 def test_file(position, tmp_path):
     states = keras.Input((5, 7))
@@ -321,6 +331,7 @@ def test_file(position, tmp_path):
     assert_array_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.check("equation")
 def test_positions_matter():
     # Without a position the order of the keys is nothing.
     states = DRAW(size=(1, 5, 7))
@@ -336,6 +347,7 @@ def test_positions_matter():
         assert close == same
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -367,6 +379,7 @@ def test_bad_arguments(options, message):
         MultiHeadAttention(**{"num_heads": 4, "key_dim": 6, **options})
 
 
+@pytest.mark.check("peer")
 def test_equals_torch():
     with np.load(GOLDEN / "torch.npz") as file:
         torch = {

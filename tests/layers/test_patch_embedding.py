@@ -45,6 +45,7 @@ def embedded(images):
     return outputs
 
 
+@pytest.mark.check("equation")
 def test_by_hand():
     # With the unit matrix the vectors are the pixels of the patches.
     layer = PatchEmbedding(2, 4)
@@ -60,6 +61,7 @@ def test_by_hand():
     assert_array_equal(layer(images)[0], expected)
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_equal_the_loop():
     layer = made()
     symbols = keras.Input((None, None, 5))
@@ -77,6 +79,7 @@ def test_all_ways_to_run_equal_the_loop():
         assert_allclose(run(images), expected, atol=2e-5)
 
 
+@pytest.mark.check("peer")
 @pytest.mark.parametrize("patch_size", [3, (2, 4), (4, 1)])
 def test_is_a_convolution(patch_size):
     layer = PatchEmbedding(patch_size, 7, dtype="float64")
@@ -102,6 +105,7 @@ def test_weights():
     ]
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.parametrize(
     "size, count",
     [((8, 9), 12), ((None, 9), None), ((8, None), None), ((None, None), None)],
@@ -112,6 +116,7 @@ def test_symbolic_shape(size, count):
     assert layer.compute_output_shape((2, *size, 5)) == (2, count, 7)
 
 
+@pytest.mark.check("gradients")
 @each_jit
 def test_gradients(jit):
     layer = made(dtype="float64")
@@ -139,6 +144,7 @@ def test_gradients(jit):
     assert_allclose(at_images, pixels, atol=1e-12)
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize(
     "policy, tolerance",
     [("mixed_bfloat16", 0.2), ("mixed_float16", 0.03), ("float64", 1e-13)],
@@ -151,6 +157,7 @@ def test_precision(policy, tolerance):
     assert_allclose(array(outputs, "float64"), embedded(images), atol=tolerance)
 
 
+@pytest.mark.check("equation")
 def test_a_batch_equals_its_rows():
     layer, images = made(), draw(3, 4, 9, 5).astype("float32")
     outputs = layer(images)
@@ -160,6 +167,7 @@ def test_a_batch_equals_its_rows():
         )
 
 
+@pytest.mark.check("saved")
 @pytest.mark.parametrize("patch_size", [4, (2, 3)])
 def test_config_and_file(tmp_path, patch_size):
     layer = PatchEmbedding(patch_size, 7, name="patches", dtype="float64")
@@ -180,6 +188,7 @@ def test_config_and_file(tmp_path, patch_size):
     assert_array_equal(loaded(images), model(images))
 
 
+@pytest.mark.check("bad input")
 def test_pictures_that_do_not_fit():
     layer = made()
     for shape in ((2, 5, 9, 5), (2, 4, 8, 5)):
@@ -196,6 +205,7 @@ def test_pictures_that_do_not_fit():
             layer.compute_output_shape(shape)
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.tensorflow
 def test_sizes_that_do_not_fit_in_a_graph():
     import tensorflow as tf
@@ -205,6 +215,7 @@ def test_sizes_that_do_not_fit_in_a_graph():
         call(ops.zeros((2, 5, 9, 5)))
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     with pytest.raises(ValueError, match="Received: patch_size=0"):
         PatchEmbedding(0, 7)

@@ -40,6 +40,7 @@ def shifted(inputs, start_index=0):
     return outputs
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("start_index", [0, 2])
 @pytest.mark.parametrize("as_tensor", [False, True])
 def test_adds_the_vector_of_each_position(start_index, as_tensor):
@@ -69,6 +70,7 @@ def test_layers_with_one_initializer_start_apart():
     assert abs(tables[0].std() - 2) < 0.1
 
 
+@pytest.mark.check("gradients")
 @each_jit
 def test_gradient_is_the_sum_over_the_batch(jit):
     layer = made(dtype="float64")
@@ -88,6 +90,7 @@ def test_gradient_is_the_sum_over_the_batch(jit):
     assert np.abs(expected[1:4]).min() > 1e-3
 
 
+@pytest.mark.check("cache")
 @each_jit
 def test_step_by_step(jit):
     layer = made()
@@ -102,6 +105,7 @@ def test_step_by_step(jit):
         )
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree():
     layer = made()
     symbols = keras.Input((None, 7))
@@ -119,6 +123,7 @@ def test_all_ways_to_run_agree():
         assert_allclose(run(inputs), shifted(inputs), atol=1e-6)
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize(
     "policy, tolerance",
     [("mixed_bfloat16", 0.04), ("mixed_float16", 4e-3), ("float64", 1e-14)],
@@ -135,6 +140,7 @@ def test_precision(policy, tolerance):
     )
 
 
+@pytest.mark.check("gradients")
 def test_a_fit_moves_the_positions_that_were_seen():
     layer = made()
     symbols = keras.Input((None, 7))
@@ -146,6 +152,7 @@ def test_a_fit_moves_the_positions_that_were_seen():
     assert_allclose(moved[3:], 0, atol=1e-6)
 
 
+@pytest.mark.check("saved")
 def test_config_and_file(tmp_path):
     layer = made(initializer="zeros", name="places", dtype="float64")
     config = layer.get_config()
@@ -164,12 +171,14 @@ def test_config_and_file(tmp_path):
     assert_allclose(loaded(inputs), shifted(inputs), atol=1e-14)
 
 
+@pytest.mark.check("masks")
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 7, mask_zero=True)(ids)
     assert_array_equal(made()(embedded)._keras_mask, ids != 0)
 
 
+@pytest.mark.check("bad input")
 def test_positions_that_have_no_vector():
     layer = made()
     given = "max_length=5, start_index={}, length={}"
@@ -189,6 +198,7 @@ def test_positions_that_have_no_vector():
         layer(keras.Input((6, 7)))
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.tensorflow
 def test_positions_that_have_no_vector_in_a_graph():
     import tensorflow as tf
@@ -205,6 +215,7 @@ def test_positions_that_have_no_vector_in_a_graph():
         call(draw(2, 3, 7))
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     with pytest.raises(ValueError, match=r"1\. Received: max_length=0"):
         PositionEmbedding(0)

@@ -10,6 +10,7 @@ import pytest
 from keras import ops
 
 import layers
+from layers import _attention_path
 from tests.layers.running import array
 from tests.layers.running import arrays
 from tests.layers.running import assert_allclose
@@ -107,6 +108,7 @@ def test_call_is_the_same_for_all(case):
 # Config, file and symbols.
 
 
+@pytest.mark.check("saved")
 def test_config(case):
     layer = case.make(dropout=0.25, seed=3, name="look", dtype="float64")
     config = layer.get_config()
@@ -122,6 +124,7 @@ def test_config(case):
     assert json.loads(json.dumps(config)) == config
 
 
+@pytest.mark.check("bad input")
 def test_wrong_dropout(case):
     for dropout in (-0.1, 1.0, 1.5):
         message = rf"range \[0, 1\)\. Received: dropout={dropout}"
@@ -129,6 +132,7 @@ def test_wrong_dropout(case):
             case.make(dropout=dropout)
 
 
+@pytest.mark.check("saved")
 def test_file(case, tmp_path):
     inputs = case.inputs()
     symbols = case.symbols()
@@ -143,6 +147,7 @@ def test_file(case, tmp_path):
         assert_array_equal(expected, actual)
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.parametrize(
     "query_length, key_length", [(3, 5), (None, 5), (3, None), (None, None)]
 )
@@ -155,6 +160,7 @@ def test_symbolic_shapes(case, query_length, key_length):
     assert scores.dtype == "float32"
 
 
+@pytest.mark.check("compiled")
 def test_symbolic_shapes_of_a_batch(case):
     symbols = [keras.Input(batch_shape=array.shape) for array in case.inputs()]
     context, scores = case.make()(*symbols, return_attention_scores=True)
@@ -162,6 +168,7 @@ def test_symbolic_shapes_of_a_batch(case):
     assert scores.shape == (2, case.num_heads, 3, 5)
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree(case):
     inputs = case.inputs()
     symbols = case.symbols(None, None)
@@ -188,6 +195,7 @@ def test_all_ways_to_run_agree(case):
 # Training.
 
 
+@pytest.mark.check("gradients")
 def test_one_step_moves_every_weight(case):
     inputs = case.inputs()
     symbols = case.symbols()
@@ -205,6 +213,7 @@ def test_one_step_moves_every_weight(case):
         assert np.abs(array(weight) - old).max() > 1e-5, weight.path
 
 
+@pytest.mark.check("gradients")
 def test_every_weight_has_its_gradient(case, assert_gradients_match):
     layer = made(case, dtype="float64")
     query, value, key = (array.astype("f8") for array in case.inputs())
@@ -236,9 +245,38 @@ def test_every_weight_has_its_gradient(case, assert_gradients_match):
     assert all(size > 1e-2 * max(sizes) for size in sizes)
 
 
+@pytest.mark.check("blocks")
+@pytest.mark.parametrize("use_causal_mask", [False, True])
+def test_blocks_give_the_same(case_in_blocks, use_causal_mask, monkeypatch):
+    # Blocks of 3 or fewer of the 7 queries.
+    monkeypatch.setattr(_attention_path, "BLOCK_SIZE", 3 * 11)
+    case, draw = case_in_blocks, np.random.default_rng(5).normal
+    tensors = [tensor.astype("f8") for tensor in case.inputs(2, 7, 11)]
+    direction = draw(size=(2, 7, case.context_dim))
+    mask = np.arange(22).reshape(2, 11) % 4 > 0
+    found = []
+    for blockwise in (False, True):
+        layer = made(case, dtype="float64", blockwise=blockwise)
+
+        def train(*tensors, layer=layer):
+            context = layer(
+                *tensors, value_mask=mask, use_causal_mask=use_causal_mask
+            )
+            return weighted_sum(context, direction), context
+
+        context, *both = outputs_and_gradients(
+            train, tensors, layer.trainable_variables
+        )
+        found.append([context, *both[0], *both[1]])
+    for plain, blocks in zip(*found):
+        assert_allclose(blocks, plain, atol=1e-10)
+        assert np.abs(plain).max() > 1e-4
+
+
 # Scores.
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_scores_are_exact_under_every_policy(case, policy):
     layer = made(case, dtype=policy)
@@ -253,6 +291,7 @@ def test_scores_are_exact_under_every_policy(case, policy):
     assert_allclose(array(context, "float32"), expected, atol=tolerance)
 
 
+@pytest.mark.check("precision")
 def test_float64(case):
     layer = made(case, dtype="float64")
     query, value, key = (array.astype("f8") for array in case.inputs())
@@ -261,6 +300,7 @@ def test_float64(case):
     assert_sums(case, scores, 1e-15)
 
 
+@pytest.mark.check("scores")
 @pytest.mark.parametrize(
     "jit, policy, training",
     [
@@ -310,6 +350,7 @@ def bare(case, **options):
 UNITS = np.broadcast_to(np.eye(5, dtype="float32"), (2, 5, 5))
 
 
+@pytest.mark.check("equation")
 def test_dropout_in_training_only(case):
     query, _, key = case.inputs()
     layer, plain = bare(case, dropout=0.4, seed=3), bare(case)
@@ -344,6 +385,7 @@ def test_dropout_follows_the_model_around_it(case):
     assert np.abs(loud[0] - loud[1]).max() > 1e-3
 
 
+@pytest.mark.check("equation")
 def test_same_seed_same_dropout(case):
     contexts = [
         both(made(case, dropout=0.4, seed=3), *case.inputs(), training=True)[0]
@@ -361,6 +403,7 @@ def test_key_is_the_value_by_default(case):
     assert_array_equal(layer(query, key), layer(query, key, key))
 
 
+@pytest.mark.check("cache")
 def test_call_is_project_and_attend(case):
     layer = made(case)
     query, value, key = case.inputs()
@@ -398,6 +441,7 @@ VALUE_IDS = np.array([[1, 2, 3, 4, 0], [5, 6, 7, 0, 0]])
 KEY_IDS = np.array([[1, 0, 3, 4, 5], [5, 6, 7, 8, 0]])
 
 
+@pytest.mark.check("masks")
 def test_implicit_masks_reach_the_layer(case):
     layer = case.make()
     query = embedded(QUERY_IDS, case.query_dim)
@@ -431,6 +475,7 @@ def test_implicit_masks_reach_the_layer(case):
         assert_array_equal(mask_of(tensor), ids != 0)
 
 
+@pytest.mark.check("masks")
 def test_implicit_masks_reach_the_layer_in_a_model(case):
     names = ("query", "value", "key")
     symbols = [keras.Input((None,), name=name) for name in names]
@@ -444,6 +489,7 @@ def test_implicit_masks_reach_the_layer_in_a_model(case):
     assert_array_equal(seen(scores), expected)
 
 
+@pytest.mark.check("bad input")
 def test_a_mask_that_is_not_boolean_is_refused(case):
     layer = made(case)
     for name, shape in (
@@ -459,6 +505,7 @@ def test_a_mask_that_is_not_boolean_is_refused(case):
 # Properties.
 
 
+@pytest.mark.check("masks")
 def test_padding_changes_nothing(case):
     layer = made(case)
     query, value, key = case.inputs()
@@ -476,6 +523,7 @@ def test_padding_changes_nothing(case):
         assert_array_equal(padded_scores[..., 5:], 0)
 
 
+@pytest.mark.check("equation")
 def test_a_batch_equals_its_rows(case):
     layer = made(case)
     inputs = case.inputs(batch_size=3)
@@ -486,6 +534,7 @@ def test_a_batch_equals_its_rows(case):
         assert_allclose(alone[1][0], scores[row], atol=1e-6)
 
 
+@pytest.mark.check("masks")
 def test_the_rank_of_a_mask_does_not_matter(case):
     layer = made(case)
     pairs = np.arange(15).reshape(3, 5) % 4 > 0
@@ -503,6 +552,7 @@ def test_the_rank_of_a_mask_does_not_matter(case):
         assert_array_equal(scores, results[0][1])
 
 
+@pytest.mark.check("masks")
 def test_masks_are_joined_by_and(case):
     layer = made(case)
     query_mask = np.array([[1, 1, 1], [1, 1, 0]], bool)
@@ -531,6 +581,7 @@ def test_masks_are_joined_by_and(case):
         assert_array_equal(left, right)
 
 
+@pytest.mark.check("masks")
 def test_trimming_the_future_changes_nothing(case):
     layer = made(case)
     query, value, key = case.inputs(query_length=5, key_length=5)
@@ -548,6 +599,7 @@ def test_trimming_the_future_changes_nothing(case):
     assert_allclose(context, whole[:, -1:], atol=1e-6)
 
 
+@pytest.mark.check("masks")
 @pytest.mark.parametrize(
     "mask",
     [
@@ -580,6 +632,7 @@ def test_a_query_without_keys_attends_to_nothing(case, mask, policy):
         assert not gradient[1].any()
 
 
+@pytest.mark.check("masks")
 def test_first_queries_stand_before_all_keys(case):
     query, value, key = case.inputs(query_length=5, key_length=3)
     context, scores = both(made(case), query, value, key, use_causal_mask=True)

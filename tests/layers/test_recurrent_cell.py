@@ -41,6 +41,7 @@ def with_weights(cell, *weights):
     return cell
 
 
+@pytest.mark.check("peer")
 def test_gru_equals_that_of_keras():
     layer = made("gru")
     candidate = np.concatenate([np.zeros(14), CANDIDATE_BIAS])
@@ -56,6 +57,7 @@ def test_gru_equals_that_of_keras():
     assert (layer.num_gates, layer.num_states, layer.input_dim) == (3, 1, 21)
 
 
+@pytest.mark.check("peer")
 def test_lstm_equals_that_of_keras():
     layer = made("lstm")
     # Ours is input, forget, output, candidate; theirs has the output last.
@@ -77,6 +79,7 @@ def test_lstm_equals_that_of_keras():
     assert (layer.num_gates, layer.num_states, layer.input_dim) == (4, 2, 28)
 
 
+@pytest.mark.check("peer")
 def test_simple_rnn_equals_that_of_keras():
     layer = made("simple_rnn")
     other = with_weights(
@@ -91,6 +94,7 @@ def test_simple_rnn_equals_that_of_keras():
     assert (layer.num_gates, layer.num_states, layer.input_dim) == (1, 1, 7)
 
 
+@pytest.mark.check("saved")
 @pytest.mark.parametrize("cell", CELLS)
 def test_config(cell):
     layer = RecurrentCell(7, cell=cell, name="cell")
@@ -100,6 +104,7 @@ def test_config(cell):
     assert RecurrentCell.from_config(config).get_config() == config
 
 
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_weight_has_a_gradient(cell):
     layer = made(cell)
@@ -111,6 +116,7 @@ def test_every_weight_has_a_gradient(cell):
         assert np.abs(gradient).max() > 1e-2
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(cell, policy):
@@ -123,6 +129,7 @@ def test_mixed_precision(cell, policy):
         assert_allclose(array(state, "float64"), expected, atol=0.05)
 
 
+@pytest.mark.check("bad input")
 def test_unknown_cell():
     message = "one of gru, lstm, simple_rnn. Received: cell=mgu"
     with pytest.raises(ValueError, match=message):

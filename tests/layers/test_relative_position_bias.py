@@ -59,6 +59,7 @@ def buckets(distances, **options):
     return array(relative_position_bucket(distances, **options)).tolist()
 
 
+@pytest.mark.check("equation")
 def test_buckets_by_hand():
     # 16 in each direction, 8 of them exact. From 8 on a bucket begins at
     # 8 * 16^(k/8) = 8 * sqrt(2)^k: 8, 11.3, 16, 22.6, 32, 45.3, 64, 90.5.
@@ -71,6 +72,7 @@ def test_buckets_by_hand():
     assert buckets(lasts[1:]) == list(range(17, 32))
 
 
+@pytest.mark.check("equation")
 def test_buckets_of_a_causal_layer_by_hand():
     # 16 exact ones, then 16 * 8^(k/16): 16, 18.2, 20.7, 23.6, 26.9, ...
     firsts = [*range(17), 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77]
@@ -82,6 +84,7 @@ def test_buckets_of_a_causal_layer_by_hand():
     assert buckets([1, 2, 50, 5000], **options) == [0, 0, 0, 0]
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize(
     "num_buckets, max_distance",
     [(32, 128), (8, 16), (8, 32), (4, 2), (4, 9), (64, 1000), (16, 6)],
@@ -100,6 +103,7 @@ def test_buckets_equal_the_paper(num_buckets, max_distance, bidirectional):
     ) == [paper_bucket(distance, *arguments) for distance in distances]
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [(5, 7), (7, 5), (1, 4), (4, 1), (40, 41)])
 def test_each_pair_has_the_bias_of_its_bucket(lengths, bidirectional):
@@ -129,6 +133,7 @@ def test_one_query_of_a_step_has_its_row():
         assert_array_equal(row[:, :, 0], whole[:, :, step])
 
 
+@pytest.mark.check("compiled")
 @each_jit
 def test_lengths_known_in_the_graph_only(jit):
     layer = made()
@@ -159,6 +164,7 @@ def test_lengths_may_be_tensors():
         assert_allclose(layer(*lengths), pairs(5, 7, 2), rtol=1e-6)
 
 
+@pytest.mark.check("compiled")
 def test_symbolic_shape():
     scalar = keras.Input(batch_shape=(), dtype="int32")
     outputs = made()(scalar, scalar)
@@ -188,6 +194,7 @@ def test_layers_with_one_initializer_start_apart():
     assert abs(first.std() - 2) < 0.1
 
 
+@pytest.mark.check("gradients")
 @each_jit
 def test_gradient_is_the_sum_over_the_bucket(jit):
     layer = made(dtype="float64")
@@ -209,6 +216,7 @@ def test_gradient_is_the_sum_over_the_bucket(jit):
     assert_array_equal(expected[4], 0)
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize(
     "policy, unit",
     [("mixed_bfloat16", 2**-8), ("float16", 2**-11), ("float64", 1e-15)],
@@ -233,6 +241,7 @@ class Biased(keras.layers.Layer):
         return scores + self.position_bias(*ops.shape(scores)[2:])
 
 
+@pytest.mark.check("saved")
 @each_jit
 def test_in_a_model_and_its_file(tmp_path, jit):
     symbols = keras.Input((3, None, None))
@@ -249,6 +258,7 @@ def test_in_a_model_and_its_file(tmp_path, jit):
     assert np.abs(model.get_weights()[0] - TABLE).max() > 1e-3
 
 
+@pytest.mark.check("saved")
 def test_config():
     layer = made(bidirectional=False, initializer="zeros", name="bias")
     config = layer.get_config()
@@ -264,6 +274,7 @@ def test_config():
     assert json.loads(json.dumps(config)) == config
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -35,6 +35,7 @@ def turned(inputs, max_wavelength=10000, start_index=0):
     return outputs
 
 
+@pytest.mark.check("equation")
 def test_by_hand():
     # Four features are the pairs (0, 2) and (1, 3), turned by 1 and 1/3.
     layer = RotaryEmbedding(max_wavelength=9)
@@ -48,6 +49,7 @@ def test_by_hand():
     assert_allclose(layer(inputs)[0], expected, atol=1e-6)
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 5, 6), (5, 2)])
 @pytest.mark.parametrize("max_wavelength", [10000, 50])
 def test_equals_the_paper(shape, max_wavelength):
@@ -60,6 +62,7 @@ def test_equals_the_paper(shape, max_wavelength):
     )
 
 
+@pytest.mark.check("equation")
 def test_only_the_distance_matters():
     layer = RotaryEmbedding(max_wavelength=100, dtype="float64")
     query, key = draw(1, 1, 6), draw(1, 1, 6, seed=1)
@@ -76,6 +79,7 @@ def test_only_the_distance_matters():
     assert len(np.unique(np.round(products, 3))) == 7
 
 
+@pytest.mark.check("equation")
 def test_lengths_of_vectors_stay():
     inputs = draw(2, 3, 40, 6)
     outputs = RotaryEmbedding(dtype="float64")(inputs)
@@ -86,6 +90,7 @@ def test_lengths_of_vectors_stay():
     )
 
 
+@pytest.mark.check("precision")
 @each_jit
 @pytest.mark.parametrize(
     "policy, unit",
@@ -111,6 +116,7 @@ def test_far_positions_under_every_policy(policy, unit, jit):
     assert np.abs(error).max() < unit
 
 
+@pytest.mark.check("cache")
 @each_jit
 def test_step_by_step(jit):
     layer = RotaryEmbedding()
@@ -126,6 +132,7 @@ def test_step_by_step(jit):
             assert_allclose(part, whole[:, :, rows], atol=1e-6)
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree():
     layer = RotaryEmbedding()
     symbols = keras.Input((3, None, 4))
@@ -143,6 +150,7 @@ def test_all_ways_to_run_agree():
         assert_allclose(run(inputs), turned(inputs), atol=2e-6)
 
 
+@pytest.mark.check("gradients")
 def test_gradient_is_the_turn_back():
     inputs, direction = draw(2, 5, 6), draw(2, 5, 6, seed=1)
     layer = RotaryEmbedding(dtype="float64")
@@ -153,6 +161,7 @@ def test_gradient_is_the_turn_back():
     assert_allclose(turned(array(gradient)), direction, atol=1e-13)
 
 
+@pytest.mark.check("saved")
 def test_config_and_file(tmp_path):
     layer = RotaryEmbedding(50, name="turn", dtype="float64")
     config = layer.get_config()
@@ -168,6 +177,7 @@ def test_config_and_file(tmp_path):
     assert_array_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.check("masks")
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 6, mask_zero=True)(ids)
@@ -175,6 +185,7 @@ def test_mask_stays():
     assert_array_equal(outputs._keras_mask, ids != 0)
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     message = r"must be even.* Received: inputs\.shape=\(2, 3, 5\)"
     with pytest.raises(ValueError, match=message):

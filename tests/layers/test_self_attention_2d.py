@@ -57,6 +57,8 @@ def by_formula(layer, mask):
     return outputs, scores
 
 
+@pytest.mark.check("blocks")
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("blockwise", [None, True])
 def test_equals_the_paper(masked, blockwise):
@@ -96,6 +98,8 @@ def test_weights():
     assert made().value_kernel.shape == (7, 6)
 
 
+@pytest.mark.check("blocks")
+@pytest.mark.check("gradients")
 @pytest.mark.parametrize("blockwise", [False, True])
 def test_gradients(blockwise, assert_gradients_match):
     layer = made(blockwise=blockwise)
@@ -119,12 +123,14 @@ def shift_scores(height, width, down, right):
     return scores.reshape(height * width, height * width)
 
 
+@pytest.mark.check("equation")
 def test_one_hot_scores_shift_a_map():
     picture = np.arange(1, 7).reshape(2, 3)
     shifted = shift_scores(2, 3, 0, 1) @ picture.ravel()
     assert_array_equal(shifted.reshape(2, 3), [[2, 3, 0], [5, 6, 0]])
 
 
+@pytest.mark.check("peer")
 def test_a_sum_of_such_heads_is_a_convolution():
     """Nine heads, one for each offset of a 3 x 3 kernel, whose value and
     output matrices together are that slice of the kernel."""
@@ -151,6 +157,7 @@ def test_a_sum_of_such_heads_is_a_convolution():
 # Masks.
 
 
+@pytest.mark.check("masks")
 def test_masked_positions_stay_and_are_not_seen():
     layer = made()
     outputs, scores = both(layer, mask=MASK)
@@ -163,6 +170,7 @@ def test_masked_positions_stay_and_are_not_seen():
     )
 
 
+@pytest.mark.check("masks")
 def test_a_map_without_positions_stays():
     layer = made()
     mask = np.array([np.ones((3, 4), bool), np.zeros((3, 4), bool)])
@@ -178,6 +186,7 @@ def test_a_map_without_positions_stays():
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.check("bad input")
 def test_bad_masks():
     with pytest.raises(ValueError, match="`mask` must be boolean"):
         made()(MAPS, mask=np.ones((2, 3, 4)))
@@ -188,6 +197,7 @@ def test_bad_masks():
 # Config, file, ways to run, precision.
 
 
+@pytest.mark.check("saved")
 def test_config():
     layer = made(dropout=0.25, seed=3, blockwise=False, name="look")
     config = layer.get_config()
@@ -204,6 +214,7 @@ def test_config():
             SelfAttention2D(dropout=dropout)
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.parametrize("sizes", [(3, 4), (None, 4), (None, None)])
 def test_symbolic_shapes(sizes):
     outputs, scores = made()(
@@ -214,6 +225,7 @@ def test_symbolic_shapes(sizes):
     assert scores.shape == (None, 1, length, length)
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.parametrize("blockwise", [None, True])
 def test_all_ways_to_run_agree(blockwise, tmp_path):
     layer = made(dtype="float32", dropout=0.5, blockwise=blockwise)
@@ -244,6 +256,7 @@ def test_all_ways_to_run_agree(blockwise, tmp_path):
             assert_allclose(left, right, atol=2e-6)
 
 
+@pytest.mark.check("gradients")
 def test_one_step_of_training_moves_every_weight():
     inputs = keras.Input((3, 4, 7))
     layer = made(dtype="float32", dropout=0.1)
@@ -255,6 +268,7 @@ def test_one_step_of_training_moves_every_weight():
         assert np.abs(array(weight) - old).max() > 1e-4, weight.path
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize(
     "policy", ["mixed_bfloat16", "mixed_float16", "float16", "bfloat16"]
 )
@@ -273,6 +287,7 @@ def test_precision(policy):
 # Scores, recording and dropout.
 
 
+@pytest.mark.check("scores")
 @pytest.mark.parametrize("jit", [None, *JIT])
 @pytest.mark.parametrize("blockwise", [None, True])
 def test_asking_for_scores_changes_nothing(jit, blockwise):
@@ -295,6 +310,7 @@ def test_asking_for_scores_changes_nothing(jit, blockwise):
     assert_array_equal(*results)
 
 
+@pytest.mark.check("scores")
 def test_recording():
     layer = made(name="look")
     expected = both(layer, mask=MASK)
@@ -307,6 +323,7 @@ def test_recording():
     assert vars(layer) == before
 
 
+@pytest.mark.check("equation")
 def test_dropout():
     # Unit vectors as values, passed on as they are, show the weights.
     maps = np.broadcast_to(np.eye(12).reshape(3, 4, 12), (20, 3, 4, 12))

@@ -33,6 +33,7 @@ def encoding_of(layer, length, dim, **options):
     return layer(ops.zeros((2, length, dim), dtype), **options)
 
 
+@pytest.mark.check("equation")
 def test_by_hand():
     # Wavelengths 1 and 9 (times 2 pi), one turn and a ninth of it.
     layer = SinusoidalPositionEncoding(max_wavelength=81)
@@ -46,6 +47,7 @@ def test_by_hand():
     assert_allclose(layer(inputs)[0] - 10, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.check("equation")
 @pytest.mark.parametrize("dim", [1, 2, 5, 8])
 @pytest.mark.parametrize("max_wavelength", [10000, 50])
 def test_equals_the_paper(dim, max_wavelength):
@@ -55,6 +57,7 @@ def test_equals_the_paper(dim, max_wavelength):
     assert_allclose(layer(inputs, start_index=3), expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.check("precision")
 @each_jit
 @pytest.mark.parametrize(
     "policy, unit",
@@ -84,6 +87,7 @@ def test_far_positions_under_every_policy(policy, unit, jit):
         assert_array_equal(encoding, ops.cast(wide, encoding.dtype))
 
 
+@pytest.mark.check("cache")
 @each_jit
 def test_step_by_step(jit):
     layer = SinusoidalPositionEncoding()
@@ -109,6 +113,7 @@ def test_step_by_step(jit):
         )
 
 
+@pytest.mark.check("compiled")
 def test_all_ways_to_run_agree():
     layer = SinusoidalPositionEncoding()
     symbols = keras.Input((None, 5))
@@ -127,6 +132,7 @@ def test_all_ways_to_run_agree():
         assert_allclose(run(inputs), expected, atol=2e-6)
 
 
+@pytest.mark.check("compiled")
 def test_the_start_may_be_an_input_of_a_model():
     symbols = [keras.Input((None, 5)), keras.Input(batch_shape=(), dtype="int")]
     layer = SinusoidalPositionEncoding()
@@ -136,6 +142,7 @@ def test_the_start_may_be_an_input_of_a_model():
     assert_allclose(outputs, expected, atol=2e-6)
 
 
+@pytest.mark.check("gradients")
 def test_gradient_passes():
     layer = SinusoidalPositionEncoding()
     draw = np.random.default_rng(0).normal
@@ -146,6 +153,7 @@ def test_gradient_passes():
     assert_array_equal(gradient, direction)
 
 
+@pytest.mark.check("saved")
 def test_config_and_file(tmp_path):
     layer = SinusoidalPositionEncoding(50, name="waves", dtype="float64")
     config = layer.get_config()
@@ -162,6 +170,7 @@ def test_config_and_file(tmp_path):
     assert_array_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.check("masks")
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
@@ -169,6 +178,7 @@ def test_mask_stays():
     assert_array_equal(outputs._keras_mask, ids != 0)
 
 
+@pytest.mark.check("bad input")
 def test_bad_input():
     layer = SinusoidalPositionEncoding()
     with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):

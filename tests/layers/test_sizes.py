@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "place, name", [(0, "query"), (1, "value"), (2, "key")]
 )
@@ -17,6 +18,7 @@ def test_wrong_rank(case, place, name, axes):
         case.make()(*inputs)
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "place, cut, message",
     [
@@ -32,6 +34,7 @@ def test_sizes_that_do_not_fit(case, place, cut, message):
         case.make()(*inputs)
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize(
     "name, shape",
     [
@@ -52,6 +55,7 @@ def test_masks_that_do_not_fit(case, name, shape):
         case.make()(*case.inputs(), **{name: np.ones(shape, bool)})
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize("name", ["query_mask", "value_mask", "key_mask"])
 def test_masks_of_another_rank(case, name):
     mask = np.ones((2, 1, 1, 5), bool)
@@ -59,6 +63,7 @@ def test_masks_of_another_rank(case, name):
         case.make()(*case.inputs(), **{name: mask})
 
 
+@pytest.mark.check("compiled")
 def test_unknown_sizes_are_not_refused(case):
     symbols = case.symbols(None, None)
     mask = keras.Input((5,), dtype="bool")

@@ -19,6 +19,7 @@ from tests.layers.running import outputs_and_gradients
 ONES = np.ones((1000, 3, 5), "float32")
 
 
+@pytest.mark.check("equation")
 @each_jit
 @pytest.mark.parametrize("shape", [(1000, 3, 5), (1000,), (1000, 2, 1, 3, 2)])
 def test_whole_samples_are_dropped_and_the_rest_scaled(jit, shape):
@@ -34,6 +35,7 @@ def test_whole_samples_are_dropped_and_the_rest_scaled(jit, shape):
     assert abs((dropped[1:] & dropped[:-1]).mean() - 0.09) < 0.04
 
 
+@pytest.mark.check("equation")
 def test_only_in_training():
     layer = StochasticDepth(0.5)
     for options in ({}, {"training": False}):
@@ -53,6 +55,7 @@ def test_follows_the_model_around_it():
     assert 0.4 < np.mean(array(model(ONES, training=True)) == 0) < 0.6
 
 
+@pytest.mark.check("equation")
 @each_jit
 def test_each_call_drops_others_and_the_seed_repeats_them(jit):
     calls = []
@@ -64,6 +67,7 @@ def test_each_call_drops_others_and_the_seed_repeats_them(jit):
     assert 0.4 < (calls[0][0] != calls[0][1]).mean() < 0.6
 
 
+@pytest.mark.check("gradients")
 def test_a_dropped_branch_gets_no_gradient():
     layer = StochasticDepth(0.4, seed=2)
 
@@ -76,6 +80,7 @@ def test_a_dropped_branch_gets_no_gradient():
     assert 0 < np.mean(array(outputs) == 0) < 1
 
 
+@pytest.mark.check("precision")
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16", "float64"])
 @each_jit
 def test_precision(policy, jit):
@@ -93,6 +98,7 @@ def test_precision(policy, jit):
     )
 
 
+@pytest.mark.check("compiled")
 @pytest.mark.tensorflow
 @each_jit
 def test_lengths_known_in_the_graph_only(jit):
@@ -104,6 +110,7 @@ def test_lengths_known_in_the_graph_only(jit):
     assert 0.35 < (outputs == 0).mean() < 0.65
 
 
+@pytest.mark.check("saved")
 def test_config_and_file(tmp_path):
     layer = StochasticDepth(0.5, seed=7, name="drop_path", dtype="float32")
     config = layer.get_config()
@@ -118,6 +125,7 @@ def test_config_and_file(tmp_path):
     assert_array_equal(model(ONES, training=True), loaded(ONES, training=True))
 
 
+@pytest.mark.check("masks")
 def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
@@ -125,6 +133,7 @@ def test_mask_stays():
     assert_array_equal(mask_of(outputs), ids != 0)
 
 
+@pytest.mark.check("bad input")
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
 def test_bad_input(rate):
     message = rf"range \[0, 1\)\. Received: rate={rate}"
