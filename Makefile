@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint setup setup-tests clean
+.PHONY: train test test-torch lint setup setup-tests clean
 
 train: setup
 	$(BIN)/python train.py
@@ -12,6 +12,11 @@ train: setup
 
 test: setup-tests
 	$(BIN)/python -m pytest -n 2
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest -n 2 tests/layers
+
+test-torch: setup-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 tests/layers
 
 lint: setup-tests
 	$(BIN)/ruff format --check .

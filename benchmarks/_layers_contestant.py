@@ -9,8 +9,8 @@ import layers
 from benchmarks._timing import time_steps
 from benchmarks._workers import peak_memory
 from layers._attention_path import attend
-from layers._attention_path import DotProduct
-from layers.masks import collect_masks
+from layers._attention_scores import DotProduct
+from layers._call_masks import collect_masks
 
 
 def create(task, who, sizes, jit=False, precision="float32", num_threads=2):

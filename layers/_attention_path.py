@@ -7,8 +7,9 @@ T queries, S keys, H features of a query and a key, D of a value.
 import keras
 from keras import ops
 
+from layers._attention_scores import per_group
+from layers._block_dropout import BlockDropout
 from layers._blockwise import attend_in_blocks
-from layers._blockwise import Dropout
 from layers.dropout import drop
 from layers.masks import masked_softmax
 
@@ -49,7 +50,7 @@ def attend(
         key: `(B, K, S, H)`.
         value: `(B, K, S, D)`.
         weights: Tuple of the tensors that `score` needs.
-        given: `masks.Masks`.
+        given: `Masks`.
         bias: Added to the logits, broadcasts to `(B, N, T, S)`; it needs all
             scores at once.
         rate, seed: Dropout of the weights; a seed of None drops nothing.
@@ -86,7 +87,7 @@ def attend(
     weighted = ops.cast(scores, value.dtype)
     if seed is not None:
         weighted = drop(weighted, rate, seed)
-    return _per_group(ops.matmul, weighted, value), scores
+    return per_group(ops.matmul, weighted, value), scores
 
 
 def _worth_blocks(score, query, query_length, key_length):
@@ -135,7 +136,7 @@ def _attend_in_parts(score, query, key, value, weights, given, rate, seed):
     for queries, keys in _parts(query_length, key_length, given, known):
         dropout = None
         if seed is not None:
-            dropout = Dropout(
+            dropout = BlockDropout(
                 rate,
                 seed,
                 (query_length, key_length),
@@ -188,80 +189,3 @@ def _parts(query_length, key_length, given, known):
         last = min(max(last, first + 1), key_length)
         parts.append((slice(start, stop), slice(first, last)))
     return parts
-
-
-def _per_group(function, left, right):
-    """`function` of `(B, N, T, F)` and `(B, K, F, G)`: `(B, N, T, G)`.
-
-    Heads that share keys and values stand below one another, so nothing is
-    repeated.
-    """
-    batch_size, num_heads, length, width = ops.shape(left)
-    num_groups = right.shape[1]
-    if num_groups == num_heads:
-        return function(left, right)
-    rows = num_heads // num_groups * length
-    left = ops.reshape(left, (batch_size, num_groups, rows, width))
-    outputs = function(left, right)
-    return ops.reshape(
-        outputs, (batch_size, num_heads, length, ops.shape(outputs)[-1])
-    )
-
-
-class DotProduct:
-    """q . k, of queries that are scaled already."""
-
-    kind = "dot"
-
-    def width(self, query):
-        return 1
-
-    def all_logits(self, query, key):
-        return _per_group(ops.matmul, query, ops.swapaxes(key, 2, 3))
-
-    def logits(self, query, key):
-        return ops.einsum("th,sh->ts", query, key), ()
-
-    def gradient(self, at_logits, kept, query, key):
-        at_query = ops.matmul(at_logits, key)
-        return at_query, ops.einsum("ts,th->sh", at_logits, query), ()
-
-
-class Additive:
-    """v . tanh(q + k), of projected queries and keys; the weight is v."""
-
-    kind = "additive"
-
-    def width(self, query):
-        return query.shape[-1]
-
-    def all_logits(self, query, key, kernel):
-        def logits(query, key):
-            # (B, K, N / K * T, 1, A) + (B, K, 1, S, A)
-            features = ops.tanh(query[:, :, :, None, :] + key[:, :, None, :, :])
-            return self._logits(features, kernel)
-
-        return _per_group(logits, query, key)
-
-    def _logits(self, features, kernel):
-        shape = ops.shape(features)
-        flat = ops.reshape(features, (-1, features.shape[-1]))
-        return ops.reshape(ops.matmul(flat, kernel), shape[:-1])
-
-    def logits(self, query, key, kernel):
-        features = ops.tanh(query[:, None, :] + key[None, :, :])
-        return self._logits(features, kernel), features
-
-    def gradient(self, at_logits, features, query, key, kernel):
-        width = features.shape[-1]
-        at_kernel = ops.matmul(
-            ops.reshape(at_logits, (1, -1)),
-            ops.reshape(features, (-1, width)),
-        )
-        slope = 1.0 - features * features
-        at_sum = slope * at_logits[:, :, None] * ops.reshape(kernel, (width,))
-        return (
-            ops.sum(at_sum, axis=1),
-            ops.sum(at_sum, axis=0),
-            (ops.reshape(at_kernel, (width, 1)),),
-        )

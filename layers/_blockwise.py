@@ -10,49 +10,15 @@ T queries, S keys, H features of a query and a key, D of a value; t the
 queries of a block.
 """
 
-import dataclasses
-from typing import Any
-
 import keras
 from keras import ops
 
-from layers._random_bits import random_fractions
+from layers._block_layout import BlockLayout
 from layers._recurrence import stacking_loop
 from layers.masks import EXCLUDED
 
 # Above any logarithm of a sum: exp(score - EMPTY) is 0.
 EMPTY = -EXCLUDED
-
-
-@dataclasses.dataclass(frozen=True)
-class Dropout:
-    """Dropout of the weights, the same whatever the blocks.
-
-    Attributes:
-        rate: Fraction of the weights to drop.
-        seed: What `draw_seed` gave.
-        lengths: T and S of the whole call, whose places are counted.
-        first_query, first_key: Where this part of the call begins.
-    """
-
-    rate: float
-    seed: Any
-    lengths: tuple
-    first_query: Any = 0
-    first_key: Any = 0
-
-    def __call__(self, weights, row, first):
-        """Drop in `(t, S)`: row `row` of B x N, queries from `first` on."""
-        query_length, key_length = self.lengths
-        first = row * query_length + self.first_query + first
-        kept = random_fractions(
-            ops.shape(weights),
-            self.seed,
-            first=(first, self.first_key),
-            row_length=key_length,
-        )
-        kept = kept >= self.rate
-        return ops.where(kept, weights / (1.0 - self.rate), 0.0)
 
 
 def attend_in_blocks(
@@ -69,9 +35,9 @@ def attend_in_blocks(
         key: `(B, K, S, H)`.
         value: `(B, K, S, D)`.
         weights: Tuple of the tensors that `score` needs.
-        given: `masks.Masks`.
+        given: `Masks`.
         block_length: How many queries at a time.
-        dropout: `Dropout` or None.
+        dropout: `BlockDropout` or None.
 
     Returns:
         `(B, N, T, D)`.
@@ -103,66 +69,29 @@ class _Blocks:
     ):
         self.score, self.weights = score, weights
         self.given, self.dropout = given, dropout
-        self.batch_size, self.num_heads, self.query_length = ops.shape(query)[
-            :3
-        ]
-        self.num_groups, self.key_length = ops.shape(key)[1:3]
-        self.shared_by = self.num_heads // self.num_groups
-        self.block_length = block_length
-        self.num_blocks = -(-self.query_length // block_length)
-        self.query = self._group(query)
-        # (B * K, S, H) and (B * K, S, D)
-        self.key = _merge(key)
-        self.value = _merge(value)
+        self.layout = BlockLayout(query, key, block_length)
+        self.query = self.layout.group(query)
+        self.key = self.layout.group_keys(key)
+        self.value = self.layout.group_keys(value)
         self.wide = keras.backend.result_type(query.dtype, "float32")
-
-    def _group(self, tensor):
-        """`(B, N, T, F)` -> `(B * K, N / K * blocks, t, F)`."""
-        padding = self.num_blocks * self.block_length - self.query_length
-        tensor = ops.pad(tensor, [(0, 0), (0, 0), (0, padding), (0, 0)])
-        return ops.reshape(
-            tensor,
-            (
-                self.batch_size * self.num_groups,
-                self.shared_by * self.num_blocks,
-                self.block_length,
-                tensor.shape[-1],
-            ),
-        )
-
-    def _ungroup(self, tensor):
-        """Back to `(B, N, T, F)`."""
-        tensor = ops.reshape(
-            tensor,
-            (
-                self.batch_size,
-                self.num_heads,
-                self.num_blocks * self.block_length,
-                tensor.shape[-1],
-            ),
-        )
-        return tensor[:, :, : self.query_length]
 
     def _logits(self, group, block, query, key):
         """Masked logits `(t, S)`, what the score keeps for the gradient, and
         where they stand: row of B x N and first query."""
-        head = group % self.num_groups * self.shared_by
-        head = head + block // self.num_blocks
-        row = group // self.num_groups
-        first = block % self.num_blocks * self.block_length
+        row, head, first = self.layout.place(group, block)
         logits, kept = self.score.logits(query, key, *self.weights)
         logits = ops.cast(logits, self.wide)
         mask = self.given.tile(
             row,
             head,
             first,
-            self.block_length,
-            self.query_length,
-            self.key_length,
+            self.layout.block_length,
+            self.layout.query_length,
+            self.layout.key_length,
         )
         if mask is not None:
             logits = ops.where(mask, logits, EXCLUDED)
-        return logits, kept, (row * self.num_heads + head, first)
+        return logits, kept, (row * self.layout.num_heads + head, first)
 
     def forward(self):
         """The context `(B, N, T, D)`, and of each row of scores the logarithm
@@ -188,17 +117,17 @@ class _Blocks:
             _, outputs = stacking_loop(
                 lambda block, carry: attend_of_block(group, block, key, value),
                 (),
-                self._like_blocks(
+                self.layout.zeros_of_group(
                     (value.shape[-1], value.dtype), (1, self.wide)
                 ),
             )
             return carry, outputs
 
-        outputs = self._like_groups(
+        outputs = self.layout.zeros(
             (self.value.shape[-1], self.value.dtype), (1, self.wide)
         )
         _, (context, sums) = stacking_loop(attend_of_group, (), outputs)
-        return self._ungroup(context), sums
+        return self.layout.ungroup(context), sums
 
     def backward(self, context, sums, upstream):
         """Gradients of query, key, value and each of the weights."""
@@ -207,7 +136,7 @@ class _Blocks:
             axis=-1,
             keepdims=True,
         )
-        delta, upstream = self._group(delta), self._group(upstream)
+        delta, upstream = self.layout.group(delta), self.layout.group(upstream)
 
         def gradient_of_block(group, block, carry, key, value):
             at_key, at_value, at_weights = carry
@@ -238,7 +167,9 @@ class _Blocks:
                     group, block, carry, key, value
                 ),
                 zeros,
-                self._like_blocks((self.query.shape[-1], self.query.dtype)),
+                self.layout.zeros_of_group(
+                    (self.query.shape[-1], self.query.dtype)
+                ),
             )
             return at_weights, (at_query, at_key, at_value)
 
@@ -251,27 +182,9 @@ class _Blocks:
                 ops.zeros_like(self.value),
             ),
         )
-        split = (self.batch_size, self.num_groups, self.key_length)
         return (
-            self._ungroup(at_query),
-            ops.reshape(at_key, (*split, at_key.shape[-1])),
-            ops.reshape(at_value, (*split, at_value.shape[-1])),
+            self.layout.ungroup(at_query),
+            self.layout.ungroup_keys(at_key),
+            self.layout.ungroup_keys(at_value),
             *at_weights,
         )
-
-    def _like_blocks(self, *kinds):
-        """Zeros for what each block of a group gives."""
-        sizes = (self.shared_by * self.num_blocks, self.block_length)
-        return tuple(ops.zeros((*sizes, size), dtype) for size, dtype in kinds)
-
-    def _like_groups(self, *kinds):
-        return tuple(
-            ops.zeros((ops.shape(self.key)[0], *ops.shape(zeros)), zeros.dtype)
-            for zeros in self._like_blocks(*kinds)
-        )
-
-
-def _merge(tensor):
-    """The first two axes as one."""
-    shape = ops.shape(tensor)
-    return ops.reshape(tensor, (shape[0] * shape[1], *shape[2:]))

@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
-from layers._attention_path import Additive
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
+from layers._attention_layer import project_features
+from layers._attention_scores import Additive
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class AdditiveAttention(QueryKeyAttention):
+class AdditiveAttention(BlockwiseAttention):
     __doc__ = f"""Attention with a small network as its score (Bahdanau).
 
         score(q, k) = v . tanh(W_q q + W_k k)
@@ -57,6 +57,7 @@ class AdditiveAttention(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -64,7 +65,6 @@ class AdditiveAttention(QueryKeyAttention):
         )
         self.units = units
         self.use_bias = use_bias
-        self.blockwise = blockwise
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -88,7 +88,7 @@ class AdditiveAttention(QueryKeyAttention):
 
     def look(self, query, memory, given, seed=None, asked=True):
         query = project_features(query, self.query_kernel)
-        return self.look_by(
+        return self.attend_one_head(
             Additive(),
             query,
             memory,
@@ -104,7 +104,6 @@ class AdditiveAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "use_bias": self.use_bias,
-                "blockwise": self.blockwise,
             }
         )
         return config

@@ -4,11 +4,10 @@ import keras
 from keras import ops
 
 from layers import recording
-from layers._additive_gru import additive_gru
+from layers._decoder_loops import run_additive_gru
+from layers._decoder_loops import run_steps
 from layers._nested import deserialize
 from layers._nested import serialize
-from layers._query_key_attention import project_features
-from layers._recurrence import recur
 from layers.additive_attention import AdditiveAttention
 from layers.recurrent_cell import RecurrentCell
 
@@ -36,7 +35,8 @@ class AttentionDecoder(keras.layers.Layer):
     Args:
         units: Width of the state s.
         attention: A layer with `project` and `attend`, as all query-key
-            layers of this package; None for a fixed context.
+            layers of this package, without dropout, window or positions;
+            None for a fixed context.
         cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
         input_in_query: Whether the attention sees y_{t-1} too.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -53,7 +53,11 @@ class AttentionDecoder(keras.layers.Layer):
 
     Returns:
         The states s_1 .. s_T, `(batch_size, target_length, units)`, and the
-        contexts c_1 .. c_T, `(batch_size, target_length, value_dim)`.
+        contexts c_1 .. c_T, `(batch_size, target_length, context_dim)`, as
+        wide as the attention makes them.
+
+    Raises:
+        ValueError: If the attention drops weights or needs positions.
 
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), section 3.1
@@ -74,6 +78,12 @@ class AttentionDecoder(keras.layers.Layer):
                 "The attention of a decoder must have no dropout, which its "
                 "loop would not apply. "
                 f"Received: attention.dropout={attention.dropout}"
+            )
+        if getattr(attention, "needs_positions", False):
+            raise ValueError(
+                "The attention of a decoder must not depend on positions: "
+                "the states that ask have none among the keys. Received: "
+                f"attention={attention.get_config()}"
             )
         self.supports_masking = True
         self.input_in_query = input_in_query
@@ -97,12 +107,16 @@ class AttentionDecoder(keras.layers.Layer):
     def build(self, inputs_shape, value_shape, initial_state_shape=None):
         batch_size = inputs_shape[0]
         self.context_dim = value_shape[-1]
+        if self.attention is not None:
+            width = self.units + self.input_in_query * inputs_shape[-1]
+            self.context_dim = self.attention.context_dim(
+                width, value_shape[-1]
+            )
+            if not self.attention.built:
+                self.attention.build((batch_size, None, width), value_shape)
         self.input_projection.build(inputs_shape)
         self.context_projection.build((batch_size, self.context_dim))
         self.cell.build((batch_size, self.cell.input_dim))
-        if self.attention is not None and not self.attention.built:
-            width = self.units + self.input_in_query * inputs_shape[-1]
-            self.attention.build((batch_size, None, width), value_shape)
 
     def compute_mask(self, inputs, mask=None):
         return mask, mask
@@ -149,7 +163,7 @@ class AttentionDecoder(keras.layers.Layer):
 
         Returns:
             The list of the states at t, and the context c_t
-            `(batch_size, value_dim)`.
+            `(batch_size, context_dim)`.
         """
         gates = prepared[:, : self.cell.input_dim]
         if self.attention is None:
@@ -171,9 +185,10 @@ class AttentionDecoder(keras.layers.Layer):
             type(self.attention) is AdditiveAttention
             and self.cell.cell == "gru"
         ):
-            outputs = self._run_additive_gru(inputs, initial_state, memory)
+            run = run_additive_gru
         else:
-            outputs = self._run(inputs, initial_state, memory)
+            run = run_steps
+        outputs = run(self, inputs, initial_state, memory)
         states, contexts = ops.split(outputs, [self.units], axis=-1)
         if self.attention is not None and recording.is_recording():
             previous = ops.concatenate(
@@ -181,74 +196,6 @@ class AttentionDecoder(keras.layers.Layer):
             )
             self.attention.attend(self.query(previous, inputs), memory)
         return states, contexts
-
-    def _run_additive_gru(self, inputs, initial_state, memory):
-        """As `_run`, for the decoder of the paper: faster to fit."""
-        attention = self.attention
-        steps = ops.transpose(inputs, (1, 0, 2))
-        gates = self.input_projection(steps)
-        state_kernel, input_kernel, *others = (
-            ops.cast(ops.convert_to_tensor(weight), gates.dtype)
-            for weight in (
-                attention.query_kernel[: self.units],
-                attention.query_kernel[self.units :],
-                self.cell.recurrent_kernel,
-                self.context_projection.kernel,
-                attention.score_kernel,
-                self.cell.recurrent_bias,
-            )
-        )
-        recurrent_kernel, *others = others
-        queries = ops.zeros(
-            (*ops.shape(gates)[:2], attention.units), gates.dtype
-        )
-        if self.input_in_query:
-            queries = project_features(
-                ops.cast(steps, gates.dtype), input_kernel
-            )
-        mask = memory.get("mask")
-        if mask is None:
-            mask = ops.ones(ops.shape(memory["value"])[:2], dtype="bool")
-        outputs = additive_gru(
-            gates,
-            queries,
-            memory["key"],
-            memory["value"],
-            ops.cast(mask, gates.dtype),
-            initial_state,
-            ops.concatenate([state_kernel, recurrent_kernel], axis=-1),
-            *others,
-        )
-        return ops.transpose(outputs, (1, 0, 2))
-
-    def _run(self, inputs, initial_state, memory):
-        """All steps: states and contexts side by side."""
-        with recording.pause_recording():
-            return recur(
-                lambda inputs, states: self._step(inputs, states, memory),
-                self.prepare(inputs),
-                [*self.start(initial_state), *keras.tree.flatten(memory)],
-                self.units + self.context_dim,
-                self.dtype_policy,
-            )
-
-    def _step(self, inputs, states, memory):
-        """One step of the loop, where the memory travels as further states
-        that no step changes: the loop of Keras hands its cell nothing else,
-        and states are not stacked."""
-        count = self.cell.num_states
-        tensors = [
-            # The loop made them floats; masks become boolean again.
-            ops.cast(state, tensor.dtype)
-            for state, tensor in zip(states[count:], keras.tree.flatten(memory))
-        ]
-        new_states, context = self.advance(
-            inputs,
-            states[:count],
-            keras.tree.pack_sequence_as(memory, tensors),
-        )
-        output = ops.concatenate([new_states[0], context], axis=-1)
-        return output, [*new_states, *states[count:]]
 
     def get_config(self):
         config = super().get_config()

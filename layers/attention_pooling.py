@@ -5,14 +5,13 @@ from keras import ops
 
 from layers import masks
 from layers import recording
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
-from layers._random_bits import draw_seed
+from layers._attention_layer import AttentionLayer
+from layers._attention_layer import project_features
 from layers.dropout import drop
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class AttentionPooling(keras.layers.Layer):
+class AttentionPooling(AttentionLayer):
     """A sequence as a few weighted sums of its own states.
 
         weights = softmax(W_2 H^T)                 without `units`
@@ -81,29 +80,21 @@ class AttentionPooling(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
         if num_queries is not None and num_queries < 1:
             raise ValueError(
                 "`num_queries` must be at least 1, or None. "
                 f"Received: num_queries={num_queries}"
             )
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(
-                "`dropout` must be in the range [0, 1). "
-                f"Received: dropout={dropout}"
-            )
         self.num_queries = num_queries
         self.units = units
         self.scale = scale
         self.penalty = penalty
-        self.dropout = dropout
-        self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.supports_masking = True
-        if dropout:
-            self.seed_generator = keras.random.SeedGenerator(seed)
-
-    add_kernel = QueryKeyAttention.add_kernel
 
     def build(self, inputs_shape):
         width = inputs_shape[-1]
@@ -134,10 +125,9 @@ class AttentionPooling(keras.layers.Layer):
         if self.penalty:
             self.add_loss(self.penalty * _overlap(scores))
         weights = ops.cast(scores, inputs.dtype)
-        if training and self.dropout:
-            weights = drop(
-                weights, self.dropout, draw_seed(self.seed_generator)
-            )
+        seed = self.draw_dropout_seed(training)
+        if seed is not None:
+            weights = drop(weights, self.dropout, seed)
         # BQS,BSD->BQD
         outputs = ops.matmul(ops.squeeze(weights, axis=1), inputs)
         if self.num_queries is None:
@@ -162,11 +152,6 @@ class AttentionPooling(keras.layers.Layer):
                 "units": self.units,
                 "scale": self.scale,
                 "penalty": self.penalty,
-                "dropout": self.dropout,
-                "seed": self.seed,
-                "kernel_initializer": keras.initializers.serialize(
-                    self.kernel_initializer
-                ),
             }
         )
         return config

@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
-from layers._attention_path import Additive
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
+from layers._attention_layer import project_features
+from layers._attention_scores import Additive
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class ConcatAttention(QueryKeyAttention):
+class ConcatAttention(BlockwiseAttention):
     __doc__ = f"""Attention with a sum of tanh features as its score.
 
         score(q, k) = sum over units of tanh(W [q; k] + b)
@@ -57,6 +57,7 @@ class ConcatAttention(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -68,7 +69,6 @@ class ConcatAttention(QueryKeyAttention):
             )
         self.units = units
         self.use_bias = use_bias
-        self.blockwise = blockwise
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -88,7 +88,7 @@ class ConcatAttention(QueryKeyAttention):
     def look(self, query, memory, given, seed=None, asked=True):
         query = project_features(query, self.kernel[: query.shape[-1]])
         ones = ops.ones((self.units, 1), query.dtype)
-        return self.look_by(
+        return self.attend_one_head(
             Additive(), query, memory, given, seed, asked, weights=(ones,)
         )
 
@@ -98,7 +98,6 @@ class ConcatAttention(QueryKeyAttention):
             {
                 "units": self.units,
                 "use_bias": self.use_bias,
-                "blockwise": self.blockwise,
             }
         )
         return config

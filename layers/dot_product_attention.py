@@ -2,14 +2,14 @@
 
 import keras
 
-from layers._attention_path import DotProduct
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
+from layers._attention_layer import project_features
+from layers._attention_scores import DotProduct
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class DotProductAttention(QueryKeyAttention):
+class DotProductAttention(BlockwiseAttention):
     __doc__ = f"""Attention with the dot product as its score (Vaswani).
 
         score(q, k) = q . k / sqrt(d)
@@ -54,6 +54,7 @@ class DotProductAttention(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -61,7 +62,6 @@ class DotProductAttention(QueryKeyAttention):
             **kwargs,
         )
         self.units = units
-        self.blockwise = blockwise
         self.scale = scale
 
     def build(self, query_shape, value_shape, key_shape=None):
@@ -92,7 +92,9 @@ class DotProductAttention(QueryKeyAttention):
         if self.scale:
             # Scaling the query costs T x d products, the scores T x S.
             query = query * query.shape[-1] ** -0.5
-        return self.look_by(DotProduct(), query, memory, given, seed, asked)
+        return self.attend_one_head(
+            DotProduct(), query, memory, given, seed, asked
+        )
 
     def get_config(self):
         config = super().get_config()
@@ -101,7 +103,6 @@ class DotProductAttention(QueryKeyAttention):
                 "units": self.units,
                 "scale": self.scale,
                 "window_size": self.window_size,
-                "blockwise": self.blockwise,
             }
         )
         return config

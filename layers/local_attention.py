@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from layers import masks
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
+from layers._attention_layer import project_features
+from layers._call_contract import CALL_ARGUMENTS
 from layers._query_key_attention import QueryKeyAttention
-from layers.location_attention import last_position
+from layers.masks import last_position
+from layers.masks import masked_softmax
 from layers.multiplicative_attention import MultiplicativeAttention
 
 ALIGNMENTS = ("monotonic", "predictive")
@@ -112,6 +112,10 @@ class LocalAttention(MultiplicativeAttention):
                 (units, 1), name="position_score_kernel"
             )
 
+    @property
+    def needs_positions(self):
+        return self.alignment == "monotonic"
+
     def look(self, query, memory, given, seed=None, asked=True):
         if self.alignment == "monotonic":
             if not given.use_causal_mask:
@@ -130,7 +134,7 @@ class LocalAttention(MultiplicativeAttention):
         mask = window if mask is None else ops.logical_and(mask, window)
         logits = ops.matmul(query, ops.swapaxes(key, 1, 2))[:, None]
         gaussian = ops.exp(-2.0 * ops.square(distance / self.window_size))
-        scores = masks.masked_softmax(logits, mask) * gaussian
+        scores = masked_softmax(logits, mask) * gaussian
         # The zeros are there already. Without them, TensorFlow would fold the
         # Gaussian and the factor of dropout into one where nobody asks for
         # scores, and the context would differ in its last bit.

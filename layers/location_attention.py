@@ -3,25 +3,11 @@
 import keras
 from keras import ops
 
-from layers import masks
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
+from layers._attention_layer import project_features
+from layers._call_contract import CALL_ARGUMENTS
 from layers._query_key_attention import QueryKeyAttention
-
-
-def last_position(mask, key_length):
-    """Position of the last key that each query may see, 0 where it sees none.
-
-    Args:
-        mask: Boolean, broadcasts to the scores of a layer of one head.
-        key_length: S.
-
-    Returns:
-        `(B, T)`, each 1 where it does not matter.
-    """
-    mask = masks.four_axes(mask)[:, 0]
-    positions = ops.arange(key_length, dtype="int32")
-    return ops.max(ops.where(mask, positions, 0), axis=-1)
+from layers.masks import last_position
+from layers.masks import masked_softmax
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
@@ -147,7 +133,7 @@ class LocationAttention(QueryKeyAttention):
         self._check_length(key_length)
         # The positions there are.
         logits = logits[..., :key_length]
-        return masks.masked_softmax(logits[:, None], mask)
+        return masked_softmax(logits[:, None], mask)
 
     def _key_state(self, key, mask):
         """The last key that each query may see, `(B, T, key_dim)`.

@@ -3,15 +3,16 @@
 import keras
 from keras import ops
 
-from layers._attention_path import attend
-from layers._attention_path import DotProduct
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
+from layers._attention_layer import project_features
+from layers._attention_scores import DotProduct
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
+from layers._router import route
+from layers._router import router_losses
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class MixtureOfAttentionHeads(QueryKeyAttention):
+class MixtureOfAttentionHeads(BlockwiseAttention):
     __doc__ = f"""Attention whose heads are experts, picked by a router.
 
         p = softmax(query W_g)
@@ -78,6 +79,7 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -97,7 +99,6 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
         self.output_dim = output_dim
         self.load_balancing = load_balancing
         self.router_z = router_z
-        self.blockwise = blockwise
 
     @property
     def score_heads(self):
@@ -134,26 +135,6 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
             "value": project_features(value, self.value_kernel)[:, None],
         }
 
-    def route(self, query):
-        """Which experts each query uses.
-
-        Args:
-            query: `(batch_size, query_length, query_dim)`.
-
-        Returns:
-            Logits of the router `(batch_size, query_length, num_experts)`,
-            float32; and of the chosen experts, the largest first, the weights
-            and the one-hot choices, `(batch_size, query_length,
-            experts_per_token)` and that with a last axis `num_experts`.
-        """
-        logits = _wide(project_features(query, self.router_kernel))
-        probabilities, chosen = ops.top_k(
-            ops.softmax(logits, axis=-1), self.experts_per_token
-        )
-        total = ops.sum(probabilities, axis=-1, keepdims=True)
-        choices = ops.one_hot(chosen, self.num_experts, dtype=logits.dtype)
-        return logits, probabilities / ops.stop_gradient(total), choices
-
     def attend(self, query, memory, *, query_mask=None, training=None, **more):
         if training and (self.load_balancing or self.router_z):
             self.add_loss(self.router_loss(query, query_mask))
@@ -169,26 +150,15 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
             query_mask: Boolean `(batch_size, query_length)`; queries that are
                 False do not count.
         """
-        logits, _, choices = self.route(query)
-        counts = ops.ones_like(logits[..., 0])
-        if query_mask is not None:
-            counts = ops.cast(query_mask, logits.dtype)
-        counts = counts / ops.maximum(ops.sum(counts), 1.0)
+        balance, size = router_losses(self._route(query), query_mask)
+        return self.load_balancing * balance + self.router_z * size
 
-        def mean(tensor):
-            return ops.sum(tensor * counts[..., None], axis=(0, 1))
-
-        share = mean(ops.sum(choices, axis=2)) / self.experts_per_token
-        probability = mean(ops.softmax(logits, axis=-1))
-        balance = self.num_experts * ops.sum(share * probability)
-        size = ops.square(ops.logsumexp(logits, axis=-1))
-        return self.load_balancing * balance + self.router_z * ops.sum(
-            size * counts
-        )
+    def _route(self, query):
+        return route(query, self.router_kernel, self.experts_per_token)
 
     def look(self, query, memory, given, seed=None, asked=True):
         batch_size, length = ops.shape(query)[:2]
-        _, weights, choices = self.route(query)
+        _, weights, choices = self._route(query)
         chosen = ops.cast(choices, self.compute_dtype)
         projected = ops.reshape(
             project_features(query, self.query_kernel),
@@ -196,17 +166,13 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
         )
         # BTKE,BTEH->BTKH, then BKTH
         projected = ops.transpose(ops.matmul(chosen, projected), (0, 2, 1, 3))
-        context, scores = attend(
+        context, scores = self.attend_heads(
             DotProduct(),
             projected * self.key_dim**-0.5,
-            memory["key"],
-            memory["value"],
-            (),
+            memory,
             given,
-            rate=self.dropout,
-            seed=seed,
-            blockwise=self.blockwise,
-            asked=asked,
+            seed,
+            asked,
         )
         # To the experts' places, weighted: BTKE,BKTH->BTEH
         weighted = chosen * ops.cast(weights, chosen.dtype)[..., None]
@@ -230,13 +196,6 @@ class MixtureOfAttentionHeads(QueryKeyAttention):
             "load_balancing",
             "router_z",
             "window_size",
-            "blockwise",
         ):
             config[name] = getattr(self, name)
         return config
-
-
-def _wide(tensor):
-    """In float32 or wider."""
-    dtype = keras.backend.result_type(tensor.dtype, "float32")
-    return ops.cast(tensor, dtype)

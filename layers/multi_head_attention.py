@@ -3,18 +3,24 @@
 import keras
 from keras import ops
 
-from layers._attention_path import attend
-from layers._attention_path import DotProduct
+from layers._attention_layer import project_features
+from layers._attention_scores import DotProduct
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
+from layers._heads import fold_heads
+from layers._heads import join_heads
+from layers._heads import look_in_each_head
+from layers._heads import split_heads
+from layers._heads import unfold_heads
+from layers._multi_head_arguments import check_parts
+from layers._multi_head_arguments import check_sizes
 from layers._nested import deserialize
 from layers._nested import serialize
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
 from layers.relative_position_bias import RelativePositionBias
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class MultiHeadAttention(QueryKeyAttention):
+class MultiHeadAttention(BlockwiseAttention):
     __doc__ = f"""Attention of several heads, each in a space of its own.
 
         head_n = attention(query W_q^n, key W_k^n, value W_v^n)
@@ -93,6 +99,7 @@ class MultiHeadAttention(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -107,9 +114,8 @@ class MultiHeadAttention(QueryKeyAttention):
         self.position = position
         self.use_bias = use_bias
         self.output_dim = output_dim
-        self.blockwise = blockwise
-        _check_sizes(self)
-        _check_attention(self)
+        check_sizes(self)
+        check_parts(self)
 
     @property
     def groups(self):
@@ -127,6 +133,15 @@ class MultiHeadAttention(QueryKeyAttention):
 
     def context_dim(self, query_dim, value_dim):
         return self.output_dim or query_dim
+
+    @property
+    def needs_positions(self):
+        inner = self.attention
+        return (
+            super().needs_positions
+            or self.position is not None
+            or (inner is not None and inner.needs_positions)
+        )
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -156,17 +171,18 @@ class MultiHeadAttention(QueryKeyAttention):
             self.attention.build(keys, values, keys)
 
     def project_pair(self, key, value, first_position=0):
-        key = self._split(self._dense("key", key), self.groups)
-        if self.position is not None and not self._adds_bias:
+        key = split_heads(self._dense("key", key), self.groups)
+        if self.position is not None and not self.adds_bias:
             key = self.position(key, start_index=first_position)
         if self.attention is not None:
-            folded = self.attention.project_key(_fold(key))
-            key = _unfold(folded, self.num_heads)
-        value = self._split(self._dense("value", value), self.groups)
+            folded = self.attention.project_key(fold_heads(key))
+            key = unfold_heads(folded, self.num_heads)
+        value = split_heads(self._dense("value", value), self.groups)
         return {"key": key, "value": value}
 
     @property
-    def _adds_bias(self):
+    def adds_bias(self):
+        """Whether positions are a bias of the logits."""
         return isinstance(self.position, RelativePositionBias)
 
     def _dense(self, name, inputs):
@@ -177,66 +193,36 @@ class MultiHeadAttention(QueryKeyAttention):
         bias = getattr(self, f"{name}_bias")
         return outputs if bias is None else outputs + bias
 
-    def _split(self, inputs, num_heads):
-        """`(B, T, N * H)` -> `(B, N, T, H)`."""
-        batch_size, length, width = ops.shape(inputs)
-        shape = (batch_size, length, num_heads, width // num_heads)
-        return ops.transpose(ops.reshape(inputs, shape), (0, 2, 1, 3))
-
     def draw_dropout_seed(self, training):
         if self.attention is not None:
             return self.attention.draw_dropout_seed(training)
         return super().draw_dropout_seed(training)
 
     def look(self, query, memory, given, seed=None, asked=True):
-        query = self._split(self._dense("query", query), self.num_heads)
+        query = split_heads(self._dense("query", query), self.num_heads)
         lengths = ops.shape(query)[2], ops.shape(memory["key"])[2]
         bias = None
         if self.position is not None:
             first = given.first_position(*lengths)
-            if self._adds_bias:
+            if self.adds_bias:
                 bias = self.position(*lengths, first_position=first)
             else:
                 query = self.position(query, start_index=first)
         if self.attention is None:
-            context, scores = attend(
+            context, scores = self.attend_heads(
                 DotProduct(),
                 query * self.key_dim**-0.5,
-                memory["key"],
-                memory["value"],
-                (),
+                memory,
                 given,
+                seed,
+                asked,
                 bias=bias,
-                rate=self.dropout,
-                seed=seed,
-                blockwise=self.blockwise,
-                asked=asked,
             )
         else:
-            context, scores = self._look_by_attention(
-                query, memory, given, seed, asked
+            context, scores = look_in_each_head(
+                self.attention, query, memory, given, seed, asked
             )
-        # (B, N, T, H) -> (B, T, N * H)
-        context = ops.transpose(context, (0, 2, 1, 3))
-        batch_size, length = ops.shape(context)[:2]
-        width = self.num_heads * self.head_value_dim
-        context = ops.reshape(context, (batch_size, length, width))
-        return self._dense("output", context), scores
-
-    def _look_by_attention(self, query, memory, given, seed, asked):
-        """With the heads as further rows of the batch."""
-        folded = given.fold_heads(ops.shape(query)[0], self.num_heads)
-        context, scores = self.attention.look(
-            _fold(query),
-            {name: _fold(memory[name]) for name in ("key", "value")},
-            folded._replace(window_size=self.attention.window_size),
-            seed,
-            asked,
-        )
-        context = _unfold(context, self.num_heads)
-        if scores is not None:
-            scores = _unfold(ops.squeeze(scores, axis=1), self.num_heads)
-        return context, scores
+        return self._dense("output", join_heads(context)), scores
 
     def get_config(self):
         config = super().get_config()
@@ -248,7 +234,6 @@ class MultiHeadAttention(QueryKeyAttention):
             "use_bias",
             "output_dim",
             "window_size",
-            "blockwise",
         ):
             config[name] = getattr(self, name)
         for name in ("attention", "position"):
@@ -258,59 +243,3 @@ class MultiHeadAttention(QueryKeyAttention):
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize(config, ("attention", "position")))
-
-
-def _fold(tensor):
-    """`(B, N, T, H)` -> `(B * N, T, H)`."""
-    batch_size, num_heads, length, width = ops.shape(tensor)
-    return ops.reshape(tensor, (batch_size * num_heads, length, width))
-
-
-def _unfold(tensor, num_heads):
-    """`(B * N, T, H)` -> `(B, N, T, H)`."""
-    return ops.reshape(tensor, (-1, num_heads, *ops.shape(tensor)[1:]))
-
-
-def _check_sizes(layer):
-    for name in (
-        "num_heads",
-        "key_dim",
-        "value_dim",
-        "num_key_value_heads",
-        "output_dim",
-    ):
-        size = getattr(layer, name)
-        if size is None and name not in ("num_heads", "key_dim"):
-            continue
-        if not isinstance(size, int) or size <= 0:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={size}"
-            )
-    if layer.num_heads % layer.groups:
-        raise ValueError(
-            "`num_key_value_heads` must divide `num_heads`. Received: "
-            f"num_key_value_heads={layer.groups}, num_heads={layer.num_heads}"
-        )
-
-
-def _check_attention(layer):
-    """What cannot go together."""
-    if layer.attention is not None:
-        for name, nothing in (
-            ("dropout", 0.0),
-            ("window_size", None),
-            ("blockwise", None),
-            ("num_key_value_heads", None),
-        ):
-            given = getattr(layer, name)
-            if given != nothing:
-                raise ValueError(
-                    f"With `attention`, `{name}` is that of `attention`. "
-                    f"Received: {name}={given}"
-                )
-    if layer._adds_bias and (layer.blockwise or layer.attention is not None):
-        raise ValueError(
-            "A `RelativePositionBias` needs the scaled dot product and all "
-            f"scores at once. Received: blockwise={layer.blockwise}, "
-            f"attention={layer.attention}"
-        )

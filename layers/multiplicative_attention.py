@@ -3,16 +3,16 @@
 import keras
 from keras import ops
 
-from layers._attention_path import DotProduct
-from layers._query_key_attention import CALL_ARGUMENTS
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
+from layers._attention_layer import project_features
+from layers._attention_scores import DotProduct
+from layers._blockwise_attention import BlockwiseAttention
+from layers._call_contract import CALL_ARGUMENTS
 
 SCORE_MODES = ("general", "dot")
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class MultiplicativeAttention(QueryKeyAttention):
+class MultiplicativeAttention(BlockwiseAttention):
     __doc__ = f"""Attention with a product as its score (Luong).
 
         score(q, k) = q . W k    "general"
@@ -57,6 +57,7 @@ class MultiplicativeAttention(QueryKeyAttention):
         **kwargs,
     ):
         super().__init__(
+            blockwise=blockwise,
             dropout=dropout,
             seed=seed,
             kernel_initializer=kernel_initializer,
@@ -69,7 +70,6 @@ class MultiplicativeAttention(QueryKeyAttention):
                 f"Received: score_mode={score_mode!r}"
             )
         self.score_mode = score_mode
-        self.blockwise = blockwise
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -90,7 +90,9 @@ class MultiplicativeAttention(QueryKeyAttention):
         return project_features(key, ops.transpose(self.kernel))
 
     def look(self, query, memory, given, seed=None, asked=True):
-        return self.look_by(DotProduct(), query, memory, given, seed, asked)
+        return self.attend_one_head(
+            DotProduct(), query, memory, given, seed, asked
+        )
 
     def get_config(self):
         config = super().get_config()
@@ -98,7 +100,6 @@ class MultiplicativeAttention(QueryKeyAttention):
             {
                 "score_mode": self.score_mode,
                 "window_size": self.window_size,
-                "blockwise": self.blockwise,
             }
         )
         return config

@@ -5,15 +5,15 @@ from keras import ops
 
 from layers import masks
 from layers import recording
+from layers._attention_layer import AttentionLayer
+from layers._attention_layer import project_features
 from layers._attention_path import attend
-from layers._attention_path import DotProduct
-from layers._query_key_attention import project_features
-from layers._query_key_attention import QueryKeyAttention
-from layers._random_bits import draw_seed
+from layers._attention_scores import DotProduct
+from layers._call_masks import collect_masks
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class SelfAttention2D(keras.layers.Layer):
+class SelfAttention2D(AttentionLayer):
     """Self-attention of the positions of a feature map (SAGAN).
 
         scores = softmax over i of (W_q x_j) . (W_k x_i)
@@ -78,23 +78,15 @@ class SelfAttention2D(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(
-                "`dropout` must be in the range [0, 1). "
-                f"Received: dropout={dropout}"
-            )
+        super().__init__(
+            dropout=dropout,
+            seed=seed,
+            kernel_initializer=kernel_initializer,
+            **kwargs,
+        )
         self.key_dim = key_dim
         self.value_dim = value_dim
         self.blockwise = blockwise
-        self.dropout = dropout
-        self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.supports_masking = True
-        if dropout:
-            self.seed_generator = keras.random.SeedGenerator(seed)
-
-    add_kernel = QueryKeyAttention.add_kernel
 
     def build(self, inputs_shape):
         channels = inputs_shape[-1]
@@ -129,9 +121,6 @@ class SelfAttention2D(keras.layers.Layer):
         mask = _flatten_mask(mask, length)
         places = ops.reshape(inputs, (batch_size, length, channels))
         asked = return_attention_scores or recording.is_recording()
-        seed = None
-        if training and self.dropout:
-            seed = draw_seed(self.seed_generator)
         # One head: (B, P, C) -> (B, 1, P, H).
         context, scores = attend(
             DotProduct(),
@@ -139,9 +128,9 @@ class SelfAttention2D(keras.layers.Layer):
             project_features(places, self.key_kernel)[:, None],
             project_features(places, self.value_kernel)[:, None],
             (),
-            masks.collect_masks(query_mask=mask, key_mask=mask),
+            collect_masks(query_mask=mask, key_mask=mask),
             rate=self.dropout,
-            seed=seed,
+            seed=self.draw_dropout_seed(training),
             blockwise=self.blockwise,
             asked=asked,
         )
@@ -161,11 +150,6 @@ class SelfAttention2D(keras.layers.Layer):
                 "key_dim": self.key_dim,
                 "value_dim": self.value_dim,
                 "blockwise": self.blockwise,
-                "dropout": self.dropout,
-                "seed": self.seed,
-                "kernel_initializer": keras.initializers.serialize(
-                    self.kernel_initializer
-                ),
             }
         )
         return config

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+import layers
 from layers import AdditiveAttention
+from layers import attention_decoder
 from layers import AttentionDecoder
 from layers import DotProductAttention
 from layers import record_attention
@@ -203,6 +205,39 @@ def test_steps_equal_the_call(cell, attention, input_in_query):
             assert_allclose(row[:, :, 0], whole[path][:, :, t], atol=1e-12)
 
 
+@pytest.mark.check("equation")
+@pytest.mark.parametrize(
+    "attention, context_dim",
+    [
+        (layers.MultiplicativeAttention(), 6),
+        (layers.ConcatAttention(8), 6),
+        (layers.LocalAttention(2, alignment="predictive"), 6),
+        (layers.LocationAttention(5, output_dim=9), 9),
+        (layers.MultiHeadAttention(2, key_dim=4), 11),
+        (layers.MultiHeadAttention(2, key_dim=4, output_dim=9), 9),
+        (layers.MixtureOfAttentionHeads(3, 2, key_dim=4), 11),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_any_attention_fits(attention, context_dim):
+    inputs, value, initial = (
+        tensor.astype("float32") for tensor in (INPUTS, VALUE, INITIAL)
+    )
+    decoder = AttentionDecoder(7, attention=attention, input_in_query=True)
+    states, contexts = decoder(inputs, value, initial, value_mask=MASK)
+    assert contexts.shape == (2, 3, context_dim)
+    memory = decoder.project(value, value_mask=MASK)
+    carry = decoder.start(initial)
+    for index in range(3):
+        carry, context = decoder.step(inputs[:, index], carry, memory)
+        assert_allclose(carry[0], states[:, index], atol=1e-5)
+        assert_allclose(context, contexts[:, index], atol=1e-5)
+    with record_attention() as scores:
+        decoder(inputs, value, initial, value_mask=MASK)
+    (found,) = scores.values()
+    assert found.shape == (2, attention.score_heads, 3, 5)
+
+
 @pytest.mark.check("gradients")
 @each_pair
 def test_gradients_equal_finite_differences(
@@ -242,10 +277,10 @@ class Subclass(AdditiveAttention):
 @pytest.mark.parametrize("input_in_query", [False, True])
 def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
     ran = []
-    for name in ("_run", "_run_additive_gru"):
-        run = getattr(AttentionDecoder, name)
+    for name in ("run_steps", "run_additive_gru"):
+        run = getattr(attention_decoder, name)
         monkeypatch.setattr(
-            AttentionDecoder,
+            attention_decoder,
             name,
             lambda *args, name=name, run=run: ran.append(name) or run(*args),
         )
@@ -267,7 +302,7 @@ def test_both_loops_are_one(input_in_query, mask, jit, monkeypatch):
                 jit,
             )
         )
-    assert ran == ["_run_additive_gru", "_run"]
+    assert ran == ["run_additive_gru", "run_steps"]
     for first, second in zip(*map(keras.tree.flatten, found)):
         assert_allclose(first, second, rtol=1e-9, atol=1e-12)
 
@@ -448,6 +483,22 @@ def test_dropout_of_the_attention_is_refused():
     # Attention layers drop weights; the loop of the decoder does not.
     attention = AdditiveAttention(units=8, dropout=0.5)
     with pytest.raises(ValueError, match=r"attention\.dropout=0\.5"):
+        AttentionDecoder(7, attention=attention)
+
+
+@pytest.mark.check("bad input")
+@pytest.mark.parametrize(
+    "attention",
+    [
+        layers.DotProductAttention(units=8, window_size=2),
+        layers.LocalAttention(2),
+        layers.MultiHeadAttention(2, 4, position=layers.RotaryEmbedding()),
+        layers.MultiHeadAttention(2, 4, attention=layers.LocalAttention(2)),
+    ],
+    ids=lambda attention: attention.name,
+)
+def test_an_attention_that_needs_positions_is_refused(attention):
+    with pytest.raises(ValueError, match=r"positions: .* Received: attention="):
         AttentionDecoder(7, attention=attention)
 
 

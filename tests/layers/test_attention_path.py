@@ -9,12 +9,12 @@ import pytest
 from keras import ops
 
 from layers import _attention_path
-from layers._attention_path import Additive
 from layers._attention_path import attend
-from layers._attention_path import DotProduct
-from layers._blockwise import Dropout
+from layers._attention_scores import Additive
+from layers._attention_scores import DotProduct
+from layers._block_dropout import BlockDropout
+from layers._call_masks import collect_masks
 from layers._random_bits import draw_seed
-from layers.masks import collect_masks
 from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
@@ -172,9 +172,9 @@ def test_every_place_of_the_dropout_counts_once():
     # 2 rows of 6 heads of 11 queries, in parts of 4 rows and of 5 columns.
     seed = draw_seed(keras.random.SeedGenerator(3))
     ones = ops.ones((2 * 6 * 11, 13))
-    whole = array(Dropout(0.5, seed, (11, 13))(ones, 0, 0))
+    whole = array(BlockDropout(0.5, seed, (11, 13))(ones, 0, 0))
     for row, first in itertools.product(range(12), (0, 4, 8)):
-        part = Dropout(0.5, seed, (11, 13), first_key=5)(
+        part = BlockDropout(0.5, seed, (11, 13), first_key=5)(
             ones[: min(4, 11 - first), 5:10], row, first
         )
         begin = row * 11 + first

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import strategies
 
 from layers import _attention_path
-from layers._attention_path import Additive
 from layers._attention_path import attend
-from layers._attention_path import DotProduct
-from layers.masks import collect_masks
+from layers._attention_scores import Additive
+from layers._attention_scores import DotProduct
+from layers._call_masks import collect_masks
 from tests.layers.running import assert_allclose
 
 SIZES = strategies.integers(1, 6)

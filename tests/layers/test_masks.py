@@ -3,6 +3,7 @@ import pytest
 from keras import ops
 
 from layers import masks
+from layers._call_masks import collect_masks
 from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
@@ -21,7 +22,7 @@ HEAD_PAIRS = np.arange(210).reshape(2, 3, 5, 7) % 6 > 0
 
 
 def combine(**given):
-    mask = masks.collect_masks(**given).whole(5, 7)
+    mask = collect_masks(**given).whole(5, 7)
     return np.broadcast_to(array(mask), (2, 3, 5, 7))
 
 
@@ -75,7 +76,7 @@ def test_four_axes():
 @pytest.mark.parametrize("shape", [(7,), (2, 3, 1, 5, 7)])
 def test_another_rank_is_refused(shape):
     with pytest.raises(ValueError, match=r"\(B, N, T, S\)\. Received.*shape="):
-        masks.collect_masks(attention_mask=np.ones(shape, bool))
+        collect_masks(attention_mask=np.ones(shape, bool))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "uint8"])
@@ -92,7 +93,7 @@ def test_a_mask_that_is_not_boolean_is_refused(name, mask, dtype):
     message = rf"`{name}` must be boolean.*{name}\.dtype={dtype}"
     for given in (mask.astype(dtype), ops.cast(mask, dtype)):
         with pytest.raises(ValueError, match=message):
-            masks.collect_masks(**{name: given})
+            collect_masks(**{name: given})
         with pytest.raises(ValueError, match=message):
             masks.check_mask(given, name)
 
@@ -105,7 +106,7 @@ def test_lists_are_masks_too():
 
 
 def test_no_mask():
-    assert masks.collect_masks().whole(5, 7) is None
+    assert collect_masks().whole(5, 7) is None
 
 
 def test_each_mask_alone():
