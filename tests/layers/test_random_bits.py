@@ -45,8 +45,10 @@ def test_equals_python_integers():
 
 @each_jit
 def test_compiled_and_of_unknown_shape(jit):
+    seed = words(3, 4)
+
     def draw(x):
-        return random_fractions(ops.shape(x), words(3, 4))
+        return random_fractions(ops.shape(x), seed)
 
     symbols = [keras.KerasTensor((None, None))]
     found = compiled(draw, jit, symbols)(np.zeros((7, 11), "float32"))
