@@ -1,5 +1,6 @@
 """Subwords: a SentencePiece model learned from the training data."""
 
+import hashlib
 import io
 import pathlib
 
@@ -43,11 +44,14 @@ class SubwordTokenizer(Tokenizer):
     def __init__(self, model, lowercase=False):
         super().__init__(lowercase=lowercase)
         self.model = model
+        # In an exported graph all tokenizers of one name share one model, the
+        # first; those of other exports in the same process, too.
+        name = f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
         self.sentencepiece = tf_text.SentencepieceTokenizer(
-            model=model, out_type=tf.int32
+            model=model, out_type=tf.int32, name=name
         )
         self.splitter = tf_text.SentencepieceTokenizer(
-            model=model, out_type=tf.string
+            model=model, out_type=tf.string, name=name
         )
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         pieces = processor.id_to_piece(list(range(processor.vocab_size())))

@@ -85,3 +85,38 @@ def test_saved_and_loaded_is_the_same(tokenizer, shared, lowercase, tmp_path):
 def test_an_unknown_tokenizer_is_refused():
     with pytest.raises(ValueError, match="tokenizer=letters"):
         _make(tokenizer="letters")
+
+
+class _RoundTrip(tf.Module):
+    """Text to ids and back, on each side."""
+
+    def __init__(self, preprocessor):
+        super().__init__()
+        self.preprocessor = preprocessor
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)] * 2)
+    def run(self, source, target):
+        source = self.preprocessor.source_tokenizer.tokenize(source)
+        target = self.preprocessor.target_tokenizer.tokenize(target)
+        return (
+            self.preprocessor.source_tokenizer.detokenize(source.to_tensor()),
+            self.preprocessor.target_tokenizer.detokenize(target.to_tensor()),
+        )
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "subword"])
+def test_exported_tokenizers_stay_apart(tokenizer, tmp_path):
+    # The runtime shares resources of one name, within an exported graph and
+    # between those of one process.
+    texts = {"there": (_SOURCES, _TARGETS), "back": (_TARGETS, _SOURCES)}
+    for name, sides in texts.items():
+        preprocessor = TranslationPreprocessor.train(
+            *sides, vocabulary_size=60, tokenizer=tokenizer
+        )
+        module = _RoundTrip(preprocessor)
+        tf.saved_model.save(module, tmp_path / name)
+    loaded = {name: tf.saved_model.load(tmp_path / name) for name in texts}
+    for name, sides in texts.items():
+        answers = loaded[name].run(*map(tf.constant, sides))
+        for answer, expected in zip(answers, sides):
+            assert [text.decode() for text in answer.numpy()] == expected
