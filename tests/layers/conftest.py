@@ -1,3 +1,4 @@
+import collections
 import dataclasses
 import inspect
 
@@ -229,6 +230,13 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="write which checks each layer passed to FILE",
     )
+    parser.addoption(
+        "--every",
+        metavar="N",
+        type=int,
+        default=1,
+        help="of the parameters of each test, try every Nth only",
+    )
 
 
 def pytest_configure(config):
@@ -243,11 +251,17 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    every = config.getoption("every", 1)
+    counts = collections.Counter()
+    kept, others = [], []
     for item in items:
         layer_table.checks_of(item)
-    if BACKEND != "tensorflow":
-        others = {
-            item for item in items if item.get_closest_marker("tensorflow")
-        }
-        config.hook.pytest_deselected(items=list(others))
-        items[:] = [item for item in items if item not in others]
+        of_backend = BACKEND == "tensorflow" or not item.get_closest_marker(
+            "tensorflow"
+        )
+        name = item.nodeid.partition("[")[0]
+        chosen = of_backend and counts[name] % every == 0
+        counts[name] += of_backend
+        (kept if chosen else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = kept
