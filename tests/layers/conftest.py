@@ -241,13 +241,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     path = config.getoption("layer_table", None)
-    if path is None:
-        return
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError(
-            "--layer-table counts the tests of one process: run it without -n."
-        )
-    config.pluginmanager.register(layer_table.Counter(path))
+    # The workers of xdist report to the process that counts.
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(layer_table.Counter(path))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -255,7 +251,8 @@ def pytest_collection_modifyitems(config, items):
     counts = collections.Counter()
     kept, others = [], []
     for item in items:
-        layer_table.checks_of(item)
+        checks = sorted(layer_table.checks_of(item))
+        item.user_properties.append(("checks", checks))
         of_backend = BACKEND == "tensorflow" or not item.get_closest_marker(
             "tensorflow"
         )

@@ -26,9 +26,10 @@ HEADING = """\
 The number of tests that passed, by what they check. Written, on TensorFlow,
 by
 
-    .venv/bin/python -m pytest tests/layers --layer-table docs/layers.md
+    .venv/bin/python -m pytest -n 2 tests/layers --layer-table docs/layers.md
 
-The same tests run on JAX (`make test`) and torch (`make test-torch`).
+The same tests run on JAX (`make test` a part of them, `make test-jax` all)
+and torch (`make test-torch`).
 
 """
 
@@ -86,19 +87,20 @@ def _layers_of(item):
 
 
 class Counter:
-    """A plugin of pytest that counts and writes the table at the end."""
+    """A plugin of pytest that counts and writes the table at the end.
+
+    Reports have the checks of their test as the user property `checks`, so
+    it does not matter which process ran it.
+    """
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
-        self.checks, self.counts = {}, collections.Counter()
-
-    def pytest_collection_finish(self, session):
-        for item in session.items:
-            self.checks[item.nodeid] = checks_of(item)
+        self.counts = collections.Counter()
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" and report.passed:
-            self.counts.update(self.checks[report.nodeid])
+            checks = dict(report.user_properties).get("checks", [])
+            self.counts.update(map(tuple, checks))
 
     def pytest_sessionfinish(self):
         self.path.write_text(HEADING + table_of(self.counts), "utf-8")

@@ -109,7 +109,7 @@ def test_equals_keras():
     theirs = keras.layers.MultiHeadAttention(
         num_heads=4, key_dim=6, value_dim=5, dtype="float64"
     )
-    theirs(QUERY, VALUE, KEY)
+    theirs.build(QUERY.shape, VALUE.shape, KEY.shape)
     names = ("query", "key", "value", "output")
     for name in names:
         dense = getattr(theirs, f"_{name}_dense")
