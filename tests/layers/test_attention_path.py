@@ -231,8 +231,8 @@ def test_lengths_known_in_the_graph_only(kind, blockwise, jit):
 @pytest.mark.parametrize(
     "kind, lengths, blocks",
     [
-        ("dot", (1024, 1024), True),
-        ("dot", (1024, 1023), False),
+        ("dot", (2048, 1024), True),
+        ("dot", (2048, 1023), False),
         # Decoding with a long cache.
         ("dot", (1, 2**22), False),
         ("additive", (256, 256), True),
