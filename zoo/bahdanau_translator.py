@@ -335,7 +335,7 @@ register(
             "validation_metric": "exact_match",
         },
         preprocessing={"tokenizer": "word"},
-        expected_score="exact match 0.9985 on the test split",
+        expected_score="exact match 0.9975 on the test split",
     ),
     _preset(
         "small",

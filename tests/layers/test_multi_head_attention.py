@@ -144,7 +144,9 @@ def test_grouped_queries_equal_keras():
             getattr(dense, kind).assign(
                 weight.reshape(getattr(dense, kind).shape)
             )
-    assert_allclose(ours(states, states), theirs(states, states), atol=1e-6)
+    expected = theirs(states, states)
+    # On some backends Keras computes this in float32.
+    assert_allclose(ours(states, states), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_an_attention_of_another_kind_in_every_head():
