@@ -6,6 +6,8 @@ held upright stores them lying on the side, and says so in the EXIF segment.
 
 import tensorflow as tf
 
+from preprocessing.byte_string import ByteString
+
 _ORIENTATION_TAG = 0x0112
 _SHORT, _LONG = 3, 4  # types of a field: 2 and 4 bytes
 _FIELD_SIZE = 12
@@ -30,7 +32,7 @@ def exif_orientation(jpeg):
     Reference:
         CIPA DC-008-2019, Exif 2.32, sections 4.5.4 and 4.6.4.
     """
-    data = _Bytes(jpeg)
+    data = ByteString(jpeg)
     start = _tiff_start(data)
     little_endian = tf.equal(data.number(start, 1), ord("I"))
 
@@ -76,24 +78,6 @@ def upright(image, orientation):
     image = turn_if(image, (5, 6, 7, 8), lambda x: tf.transpose(x, (1, 0, 2)))
     image = turn_if(image, (2, 3, 6, 7), lambda x: x[:, ::-1])
     return turn_if(image, (3, 4, 7, 8), lambda x: x[::-1])
-
-
-class _Bytes:
-    """The bytes of a file; those beyond its end are 0."""
-
-    def __init__(self, content):
-        self.values = tf.io.decode_raw(content, tf.uint8)
-        self.size = tf.size(self.values, out_type=tf.int64)
-
-    def number(self, position, size, little_endian=False):
-        """The unsigned integers of `size` bytes at positions of any shape."""
-        powers = tf.range(size, dtype=tf.int64)
-        powers = tf.where(little_endian, powers, size - 1 - powers)
-        position = position[..., None] + tf.range(size, dtype=tf.int64)
-        inside = (position >= 0) & (position < self.size)
-        digits = tf.gather(self.values, tf.where(inside, position, 0))
-        digits = tf.where(inside, tf.cast(digits, tf.int64), 0)
-        return tf.reduce_sum(digits * 256**powers, axis=-1)
 
 
 def _tiff_start(data):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from preprocessing.byte_string import ByteString
 from preprocessing.exif import exif_orientation
 from preprocessing.exif import upright
 
@@ -136,8 +137,33 @@ def _decode_png(content):
     image = tf.io.decode_png(content, channels=4, dtype=tf.uint16)
     image = tf.cast(image, tf.float32) / 65535.0
     colours, opacity = image[..., :3], image[..., 3:]
+    # The decoder fills in a wrong opacity where there is none and a pixel has
+    # less than 8 bits.
+    opacity = tf.where(_has_opacity(content), opacity, 1.0)
     # Where the opacity is 1 these are the colours to the bit.
     return colours * opacity + (1.0 - opacity)
+
+
+def _has_opacity(png):
+    """Whether the pixels of a PNG file have an opacity.
+
+    They have it by the type of their colours, or by a chunk `tRNS` before
+    the first chunk of pixels.
+    """
+    data = ByteString(png)
+
+    def is_before_pixels(position, found):
+        is_inside = position < data.size
+        return is_inside & ~found & ~data.is_at(position + 4, b"IDAT")
+
+    def next_chunk(position, found):
+        # Length, name, content, checksum.
+        length = data.number(position, 4) + 12
+        return position + length, data.is_at(position + 4, b"tRNS")
+
+    by_colours = tf.bitwise.bitwise_and(data.number(25, 1), 4) > 0
+    first = tf.constant(len(PNG_SIGNATURE), tf.int64), by_colours
+    return tf.while_loop(is_before_pixels, next_chunk, first)[1]
 
 
 def _decode_jpeg(content):
