@@ -20,7 +20,8 @@ def split_by_class(labels, keys, fractions, seed):
         labels: Sequence of the label of each example.
         keys: Sequence of a hashable for each example. Examples with the same
             key (the same text, the same picture) are in the same split, so
-            that none is trained on and tested with.
+            that none is trained on and tested with. Those with one key and
+            several labels contradict each other and are not held out.
         fractions: Dictionary from `"validation"` and `"test"`, or one of
             them, to the share of it, of the different examples of each
             class, at least one. What is not in it, is not held out.
@@ -39,10 +40,13 @@ def split_by_class(labels, keys, fractions, seed):
     groups = collections.defaultdict(list)
     for number, key in enumerate(keys):
         groups[key].append(number)
+    splits = {"train": [], **{name: [] for name in fractions}}
     of_label = collections.defaultdict(list)
     for members in groups.values():
-        of_label[labels[members[0]]].append(members)
-    splits = {"train": [], **{name: [] for name in fractions}}
+        if len({labels[number] for number in members}) > 1:
+            splits["train"].append(members)
+        else:
+            of_label[labels[members[0]]].append(members)
     too_few = []
     generator = random.Random(seed)
     for label in sorted(of_label):

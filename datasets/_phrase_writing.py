@@ -15,6 +15,9 @@ _SAMPLES_WITHOUT_WORDS = 1500
 
 _FAMILIES = {shape.name: shape.family for shape in SHAPES}
 
+# Kinds of values whose numbers have bounds.
+_OF_TIME = {"date", "day_of_year", "month_of_year", "quarter", "time"}
+
 # Scripts that put no blank between words: each character counts as a word.
 _WORD = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
@@ -43,6 +46,10 @@ class Writing:
             if not has_words:
                 self._learn(shape, sampler, _SAMPLES_WITHOUT_WORDS)
 
+    def has_form(self, text):
+        """Whether this language writes something of the form of `text`."""
+        return form(text, True) in self.forms or form(text) in self.forms
+
     def writes(self, phrase, text):
         """Whether this language writes the content of a phrase as `text`."""
         for shape in SHAPES:
@@ -57,11 +64,14 @@ class Writing:
     def _learn(self, shape, sampler, count):
         has_words = False
         for _ in range(count):
-            text = self._text(shape, shape.draw(sampler))
+            content = shape.draw(sampler)
+            text = self._text(shape, content)
             words = _WORD.findall(text)
             has_words |= bool(words)
             self.words.update(words)
-            self.forms.add(form(text))
+            # The digits of a number are free, those of a date are not.
+            of_time = any(kind in _OF_TIME for kind, _ in content)
+            self.forms.add(form(text, of_time))
         return has_words
 
     def _text(self, shape, content):
@@ -80,28 +90,38 @@ def may_write(phrase, writings):
         writings: The `Writing`s of the languages.
     """
     text = fold(phrase.source)
-    words, its_form = _WORD.findall(text), form(text)
+    words = _WORD.findall(text)
     return any(
         writing.words.issuperset(words)
-        and (its_form in writing.forms or writing.writes(phrase, text))
+        and (writing.has_form(text) or writing.writes(phrase, text))
         for writing in writings
     )
 
 
-def form(text):
+def form(text, of_time=False):
     """Returns a text with what matters of its numbers in their place.
 
-    That is the number of digits and, up to two digits, a zero in front and
-    whether the number can be a month, an hour, a day or a minute. If a
-    language writes one text of a form, it writes all of them, the rarest
-    apart (a 30th of February).
+    If a language writes one text of a form, it writes all of them, the
+    rarest apart (a 30th of February).
+
+    Args:
+        text: A string.
+        of_time: Whether the numbers are those of dates and times. Then it
+            matters whether one of two digits begins with a zero and whether
+            it can be a month, an hour, a day or a minute; else only how many
+            digits there are.
     """
-    return _NUMBER.sub(lambda match: _kind(match[0]), text)
+    kind = _kind_of_time if of_time else _kind
+    return _NUMBER.sub(lambda match: kind(match[0]), text)
 
 
 def _kind(digits):
+    return f"<{len(digits)} digits>"
+
+
+def _kind_of_time(digits):
     if len(digits) > 2:
-        return f"<{len(digits)} digits>"
+        return _kind(digits)
     zero = "0" if len(digits) == 2 and digits[0] == "0" else ""
     bound = bisect.bisect_right(_BOUNDS, int(digits))
     return f"<{zero}{len(digits)}.{bound}>"

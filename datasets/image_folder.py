@@ -56,6 +56,11 @@ def images(
     folders = {"train": path, "validation": validation_path, "test": test_path}
     fractions = {"validation": validation_fraction, "test": test_fraction}
     names = _class_names(path)
+    if len(names) < 2:
+        raise DataError(
+            "A folder for each of at least two classes is needed. "
+            f"Received: path={str(path)!r} with {names}"
+        )
     notes, files = [], {}
     for split, folder in folders.items():
         if folder is not None:
@@ -99,7 +104,7 @@ def _class_names(path):
     """Returns the names of the folders in a folder, sorted."""
     path = pathlib.Path(path).expanduser()
     try:
-        names = sorted(
+        return sorted(
             entry.name
             for entry in path.iterdir()
             if entry.is_dir() and not entry.name.startswith(".")
@@ -108,24 +113,18 @@ def _class_names(path):
         raise DataError(
             f"The folder cannot be read: {error}. Received: path={str(path)!r}"
         ) from error
-    if len(names) < 2:
-        raise DataError(
-            "A folder for each of at least two classes is needed. "
-            f"Received: path={str(path)!r} with {names}"
-        )
-    return names
 
 
 def _readable_files(path, names, notes):
     """Returns `(path, label, hash)` of each picture; adds to the notes."""
     path = pathlib.Path(path).expanduser()
-    own = _class_names(path) if path.is_dir() else []
+    own = _class_names(path)
     unknown = sorted(set(own) - set(names))
     if unknown or not own:
         raise DataError(
             f"{path}: folders of the classes {', '.join(map(repr, names))} "
-            f"are needed, and there is nothing to train on of another. "
-            f"Received: {unknown or 'no such folder'}"
+            "are needed; of no other is there anything to train on. "
+            f"Received: {unknown}"
         )
     files, num_others = [], 0
     for name in own:

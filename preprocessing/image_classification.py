@@ -15,6 +15,9 @@ from preprocessing.images import resize
 
 _TASK = "image_classification"
 
+# What a resized picture may swing over the range from 0 to 1.
+_TOLERANCE = 0.05
+
 
 class ImagePreprocessor(tf.Module):
     """The size and range of a model's pictures, and the names of the classes.
@@ -126,19 +129,28 @@ class ImagePreprocessor(tf.Module):
 
         Returns:
             Images `(batch_size, *image_shape)`, float32 from 0 to 1, and
-            `(batch_size,)` boolean, whether each can be read. Of pixels a
-            picture can't be read if it has a number that is not finite or
-            not from 0 to 1. What can't be read is 0.
+            `(batch_size,)` boolean, whether each can be read. A picture
+            given as numbers can't be read if one of them is NaN or out of
+            its range. What can't be read is 0.
+
+        Raises:
+            ValueError: The pixels have another number of axes or channels.
         """
         if images.dtype == tf.string:
             return decode_images(
                 images, self.size, self.channels, self.interpolation
             )
+        if len(images.shape) != 4 or images.shape[-1] not in (1, 3):
+            raise ValueError(
+                "Pixels are (batch_size, height, width, 1 or 3). "
+                f"Received: images.shape={tuple(images.shape)}"
+            )
         if images.dtype == tf.uint8:
             images = tf.cast(images, tf.float32) / 255.0
         else:
             images = tf.cast(images, tf.float32)
-        inside = (images >= 0.0) & (images <= 1.0)  # NaN is not
+        # NaN is in no range.
+        inside = (images >= -_TOLERANCE) & (images <= 1.0 + _TOLERANCE)
         valid = tf.reduce_all(inside, axis=(1, 2, 3))
         images = tf.where(valid[:, None, None, None], images, 0.0)
         images = as_channels(images, self.channels)
