@@ -11,7 +11,7 @@ from datasets._phrase_values import Sampler
 
 _SAMPLES_OF_A_SHAPE = 200
 # Shapes that need no word have more forms than words have.
-_SAMPLES_WITHOUT_WORDS = 1500
+_SAMPLES_WITHOUT_WORDS = 800
 
 _FAMILIES = {shape.name: shape.family for shape in SHAPES}
 
@@ -45,10 +45,6 @@ class Writing:
             has_words = self._learn(shape, sampler, _SAMPLES_OF_A_SHAPE)
             if not has_words:
                 self._learn(shape, sampler, _SAMPLES_WITHOUT_WORDS)
-
-    def has_form(self, text):
-        """Whether this language writes something of the form of `text`."""
-        return form(text, True) in self.forms or form(text) in self.forms
 
     def writes(self, phrase, text):
         """Whether this language writes the content of a phrase as `text`."""
@@ -91,9 +87,10 @@ def may_write(phrase, writings):
     """
     text = fold(phrase.source)
     words = _WORD.findall(text)
+    forms = {form(text), form(text, of_time=True)}
     return any(
         writing.words.issuperset(words)
-        and (writing.has_form(text) or writing.writes(phrase, text))
+        and (forms & writing.forms or writing.writes(phrase, text))
         for writing in writings
     )
 
