@@ -54,6 +54,20 @@ def test_files_pixels_and_floats_are_the_same():
     np.testing.assert_allclose(of_floats, of_pixels, atol=1e-6)
 
 
+def test_in_an_input_pipeline():
+    preprocessor = make(size=(4, 4))
+    files = [png(PIXELS[0]), b"", png(PIXELS[1])]
+    batches = (
+        tf.data.Dataset.from_tensor_slices(files)
+        .batch(3)
+        .map(preprocessor.encode)
+    )
+    ((inputs, valid),) = batches
+    assert valid.numpy().tolist() == [True, False, True]
+    expected, _ = preprocessor.encode(tf.constant(files))
+    np.testing.assert_array_equal(inputs, expected)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels(channels):
     preprocessor = make(channels=channels, mean=0.0, standard_deviation=1.0)
