@@ -13,7 +13,7 @@ DATA_VARIABLE = "ATTENTION_ZOO_DATA"
 _LOCK_TIMEOUT = 3600  # Seconds.
 
 
-def find_or_download(relative_path, url, sha256, size_limit, data_dir=None):
+def find_or_download(relative_path, url, checksum, size_limit, data_dir=None):
     """Returns the path of a file, which is downloaded if it is nowhere.
 
     It is looked for in `data_dir`, in the folder that the environment variable
@@ -25,7 +25,9 @@ def find_or_download(relative_path, url, sha256, size_limit, data_dir=None):
         relative_path: Path below these folders, such as
             `"multi30k/train.en.gz"`.
         url: Where the file is, `http` or `https`.
-        sha256: The checksum, 64 hexadecimal digits.
+        checksum: The name of the algorithm and the digits, such as
+            `"sha256:9f86d08..."`; `"md5:..."` only where the source has
+            published no better one, as it does not keep out what was forged.
         size_limit: Number of bytes that the file may have.
         data_dir: Folder, or None.
 
@@ -52,7 +54,7 @@ def find_or_download(relative_path, url, sha256, size_limit, data_dir=None):
             return folder / relative_path
     cached = pathlib.Path(pooch.os_cache("attention_zoo")) / relative_path
     try:
-        return _cached_or_downloaded(cached, url, sha256, size_limit)
+        return _cached_or_downloaded(cached, url, checksum, size_limit)
     except OSError as error:
         # All errors of the network and of the disk are OSErrors.
         raise DataError(
@@ -61,7 +63,7 @@ def find_or_download(relative_path, url, sha256, size_limit, data_dir=None):
         ) from error
 
 
-def _cached_or_downloaded(cached, url, sha256, size_limit):
+def _cached_or_downloaded(cached, url, checksum, size_limit):
     cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_name(f"{cached.name}.part")
 
@@ -72,13 +74,13 @@ def _cached_or_downloaded(cached, url, sha256, size_limit):
     # Two processes must not write one partial file.
     lock = cached.with_name(f"{cached.name}.lock")
     with portalocker.Lock(lock, timeout=_LOCK_TIMEOUT):
-        if cached.is_file() and pooch.file_hash(str(cached)) == sha256:
+        if cached.is_file() and _has_checksum(cached, checksum):
             return cached
         try:
             # Compares the checksum, and only then moves the file here.
             pooch.retrieve(
                 url,
-                known_hash=f"sha256:{sha256}",
+                known_hash=checksum,
                 fname=cached.name,
                 path=cached.parent,
                 downloader=download,
@@ -92,3 +94,8 @@ def _cached_or_downloaded(cached, url, sha256, size_limit):
                 f"its way; it was deleted. {error} Received: {cached.name}"
             ) from error
     return cached
+
+
+def _has_checksum(path, checksum):
+    algorithm, _, digits = checksum.partition(":")
+    return pooch.file_hash(str(path), alg=algorithm) == digits

@@ -48,7 +48,7 @@ def generate(source_locale, target_locale, count, seed):
         source_locale: `babel.Locale`.
         target_locale: `babel.Locale`.
         count: Number of phrases.
-        seed: Integer.
+        seed: Integer or string.
 
     Raises:
         ValueError: There are not as many different phrases.

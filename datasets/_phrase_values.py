@@ -46,7 +46,7 @@ class Sampler:
     """Draws values, the same on every machine for the same seed.
 
     Args:
-        seed: Integer.
+        seed: Integer or string.
         classes: Dictionary from a kind (`"territory"`) to its possible
             values. These are dealt like cards, from a shuffled deck which is
             shuffled anew when it is used up, so each is drawn equally often.

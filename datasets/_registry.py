@@ -10,33 +10,69 @@ import tensorflow as tf
 _LOADERS = {}
 
 
-@dataclasses.dataclass(frozen=True)
+TASKS = ("translation", "text_classification", "image_classification")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LoadedDataset:
     """The raw examples of one data set, with where they come from.
 
     Attributes:
         name: The registered name, with its path for `tsv:PATH`.
-        task: What the examples are for, `"translation"`.
+        task: What the examples are for, one of `TASKS`.
         description: One sentence.
-        source_language: BCP-47 tag, `""` if unknown.
-        target_language: BCP-47 tag, `""` if unknown.
+        source_language: BCP-47 tag, `""` if unknown. Of translations only.
+        target_language: BCP-47 tag, `""` if unknown. Of translations only.
+        class_names: The names of the classes, in the order of the labels.
+            Empty for translations.
         licence: As stated by the source, `""` if unknown.
         url: Where the data come from, `""` for a user's own file.
         citation: How to cite them, `""` if there is nothing to cite.
+        notes: Sentences on what was left out, and how much, to be shown.
         splits: `"train"`, `"validation"` and `"test"`, each a finite
             `tf.data.Dataset` of known cardinality, always in the same order.
-            An example is a dictionary of scalar strings `source`, `target`.
+            An example is a dictionary of
+
+            - translation: scalar strings `source` and `target`;
+            - text classification: a scalar string `text`, and `label`;
+            - image classification: `image`, and `label`. An image is the
+              bytes of a PNG or JPEG file (a scalar string), or pixels (uint8,
+              `(height, width, 1 or 3)`, 0 to 255, all of one size).
+
+            `label` is a scalar int32, the number of the class.
+
+    Raises:
+        ValueError: The task is unknown, or has class names where it needs
+            none or the reverse.
     """
 
     name: str
     task: str
     description: str
-    source_language: str
-    target_language: str
-    licence: str
-    url: str
-    citation: str
+    source_language: str = ""
+    target_language: str = ""
+    class_names: tuple[str, ...] = ()
+    licence: str = ""
+    url: str = ""
+    citation: str = ""
+    notes: tuple[str, ...] = ()
     splits: dict[str, tf.data.Dataset]
+
+    def __post_init__(self):
+        if self.task not in TASKS:
+            raise ValueError(
+                f"A task is one of {', '.join(TASKS)}. "
+                f"Received: task={self.task!r}"
+            )
+        least = 0 if self.task == "translation" else 2
+        if len(self.class_names) < least or (
+            not least and len(self.class_names)
+        ):
+            raise ValueError(
+                "A classification has at least two classes, a translation "
+                f"has none. Received: task={self.task!r}, "
+                f"class_names={self.class_names!r}"
+            )
 
 
 def register(name):
@@ -92,7 +128,8 @@ def load(name, data_dir=None, **options):
     """Loads the data set `name`.
 
     Args:
-        name: One of `list_datasets()`, or `tsv:` and a path.
+        name: One of `list_datasets()`, with a path in place of `PATH` or
+            `DIR`.
         data_dir: Folder in which files are looked for first. Data sets that
             read no public files have no use for it.
         **options: Keyword arguments of `loader(name)`.

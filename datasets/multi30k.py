@@ -122,7 +122,7 @@ def _read(name, data_dir):
     path = find_or_download(
         f"multi30k/{name}.gz",
         url=f"{_URL}{name}.gz",
-        sha256=_SHA256[name],
+        checksum=f"sha256:{_SHA256[name]}",
         size_limit=_SIZE_LIMIT,
         data_dir=data_dir,
     )

@@ -12,6 +12,8 @@ import babel
 import numpy as np
 import tensorflow as tf
 
+from datasets._cldr_locales import parse_locale
+from datasets._cldr_locales import tag_of
 from datasets._phrase_generator import generate
 from datasets._phrase_values import with_parts
 from datasets._registry import LoadedDataset
@@ -65,8 +67,8 @@ def phrases(
                 f"Received: num_{split}={size}"
             )
     locales = (
-        _locale(source_language, "source_language"),
-        _locale(target_language, "target_language"),
+        parse_locale(source_language, "source_language"),
+        parse_locale(target_language, "target_language"),
     )
     if locales[0] == locales[1]:
         raise ValueError(
@@ -89,8 +91,8 @@ def phrases(
             "Dates, times, numbers, money, measures and names in two "
             "languages, generated, with gold alignments."
         ),
-        source_language=str(locales[0]).replace("_", "-"),
-        target_language=str(locales[1]).replace("_", "-"),
+        source_language=tag_of(locales[0]),
+        target_language=tag_of(locales[1]),
         licence="Unicode License v3 (CLDR), BSD 3-Clause (Babel)",
         url="https://cldr.unicode.org",
         citation=f"Unicode CLDR, as in Babel {babel.__version__}",
@@ -99,16 +101,6 @@ def phrases(
             for split in ("train", "validation", "test")
         },
     )
-
-
-def _locale(tag, argument):
-    try:
-        return babel.Locale.parse(str(tag), sep="-" if "-" in str(tag) else "_")
-    except (ValueError, TypeError, babel.UnknownLocaleError) as error:
-        raise ValueError(
-            "Not a language of Unicode CLDR (a BCP-47 tag such as 'en' or "
-            f"'pt-PT'). Received: {argument}={tag!r}"
-        ) from error
 
 
 def _dataset(phrases_of_split, known):

@@ -54,7 +54,7 @@ def tatoeba_en_fr(
     path = find_or_download(
         "tatoeba/fra-eng.zip",
         url=_URL,
-        sha256=_SHA256,
+        checksum=f"sha256:{_SHA256}",
         size_limit=_SIZE_LIMIT,
         data_dir=data_dir,
     )

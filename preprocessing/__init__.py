@@ -1,7 +1,28 @@
-"""Text into tensors and back, the same in training and in the export."""
+"""Text and pictures into tensors and back, the same in training and export."""
 
+from preprocessing.configuration_file import read_configuration
+from preprocessing.image_classification import ImagePreprocessor
 from preprocessing.subword_tokenizer import SubwordTokenizer
+from preprocessing.text_classification import TextClassificationPreprocessor
 from preprocessing.translation import TranslationPreprocessor
 from preprocessing.word_tokenizer import WordTokenizer
 
-__all__ = ["SubwordTokenizer", "TranslationPreprocessor", "WordTokenizer"]
+__all__ = [
+    "ImagePreprocessor",
+    "SubwordTokenizer",
+    "TextClassificationPreprocessor",
+    "TranslationPreprocessor",
+    "WordTokenizer",
+    "load_preprocessor",
+]
+
+_OF_TASK = {
+    "translation": TranslationPreprocessor,
+    "text_classification": TextClassificationPreprocessor,
+    "image_classification": ImagePreprocessor,
+}
+
+
+def load_preprocessor(directory):
+    """Read the preprocessor of a folder, of whatever task it is."""
+    return _OF_TASK[read_configuration(directory)["task"]].load(directory)

@@ -1,16 +1,18 @@
 """Sentence pairs into token ids, and token ids back into sentences."""
 
-import json
 import pathlib
 
 import tensorflow as tf
 
+from preprocessing.configuration_file import read_configuration
+from preprocessing.configuration_file import write_configuration
 from preprocessing.special_tokens import END
 from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING
 from preprocessing.subword_tokenizer import SubwordTokenizer
 from preprocessing.word_tokenizer import WordTokenizer
 
+_TASK = "translation"
 TOKENIZERS = {
     tokenizer.kind: tokenizer for tokenizer in (WordTokenizer, SubwordTokenizer)
 }
@@ -111,7 +113,7 @@ class TranslationPreprocessor(tf.Module):
         directory.mkdir(parents=True, exist_ok=True)
         shared = self.source_tokenizer is self.target_tokenizer
         config = {
-            "task": "translation",
+            "task": _TASK,
             "tokenizer": self.source_tokenizer.kind,
             "lowercase": self.source_tokenizer.lowercase,
             "shared_vocabulary": shared,
@@ -121,17 +123,13 @@ class TranslationPreprocessor(tf.Module):
         self.source_tokenizer.save(directory / f"source{suffix}")
         if not shared:
             self.target_tokenizer.save(directory / f"target{suffix}")
-        text = json.dumps(config, indent=2)
-        # Last and at once: a folder with this file is whole.
-        temporary = directory / ".config.json"
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(directory / "config.json")
+        write_configuration(directory, config)
 
     @classmethod
     def load(cls, directory):
         """Read what `save` wrote."""
         directory = pathlib.Path(directory)
-        config = json.loads((directory / "config.json").read_text("utf-8"))
+        config = read_configuration(directory, _TASK)
         kind = TOKENIZERS[config["tokenizer"]]
 
         def read(side):

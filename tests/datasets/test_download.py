@@ -15,6 +15,7 @@ from datasets._download import find_or_download
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+CHECKSUM = f"sha256:{SHA256}"
 PATH = "set/file.gz"
 
 
@@ -90,8 +91,8 @@ def server(monkeypatch):
     server.server_close()
 
 
-def find(url, sha256=SHA256, size_limit=10**6, data_dir=None):
-    return find_or_download(PATH, url, sha256, size_limit, data_dir)
+def find(url, checksum=CHECKSUM, size_limit=10**6, data_dir=None):
+    return find_or_download(PATH, url, checksum, size_limit, data_dir)
 
 
 def test_download_and_cache(server, cache):
@@ -170,6 +171,16 @@ def test_checksum(server, cache):
     for part in (server.url, "file.gz", SHA256, got, "deleted"):
         assert part in str(error.value)
     assert [file.name for file in (cache / "set").iterdir()] == ["file.gz.lock"]
+
+
+def test_checksum_of_another_algorithm(server, cache):
+    checksum = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
+    assert find(server.url, checksum).read_bytes() == CONTENT
+    assert find(server.url, checksum) == cache / PATH
+    assert len(server.requests) == 1
+    other = f"md5:{hashlib.md5(b'another file').hexdigest()}"
+    with pytest.raises(DataError, match=other.partition(":")[2]):
+        find(server.url, other)
 
 
 def test_not_found(server, cache):

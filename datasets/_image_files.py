@@ -1,0 +1,79 @@
+"""Which files of pictures can be read, and what is wrong with the others."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+import tensorflow as tf
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+# As in the preprocessing, which refuses larger ones.
+MOST_PIXELS = 50_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedFile:
+    """A file of a picture.
+
+    Attributes:
+        path: `pathlib.Path`.
+        fault: Why it cannot be read, `""` if it can.
+        content_hash: SHA-256 of its bytes, the same for copies.
+    """
+
+    path: pathlib.Path
+    fault: str
+    content_hash: bytes
+
+
+def check_files(paths):
+    """Decodes files with TensorFlow, to know which of them can be read.
+
+    Args:
+        paths: List of `pathlib.Path`.
+
+    Returns:
+        List of `CheckedFile`, in the same order.
+    """
+    # The work is done in TensorFlow's ops, which threads run side by side.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(_check, paths))
+
+
+def _check(path):
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return CheckedFile(path, str(error.strerror or error), b"")
+    return CheckedFile(
+        path, image_fault(content), hashlib.sha256(content).digest()
+    )
+
+
+def image_fault(content):
+    """Returns what is wrong with the bytes of a PNG or JPEG file, or `""`."""
+    if not content:
+        return "it is empty"
+    is_png = content.startswith(_PNG_SIGNATURE)
+    if not is_png and not content.startswith(_JPEG_SIGNATURE):
+        return "it is neither PNG nor JPEG"
+    try:
+        if is_png:
+            sides = content[16:20], content[20:24]
+            height, width = (int.from_bytes(side, "big") for side in sides)
+        else:
+            height, width = tf.io.extract_jpeg_shape(content)[:2].numpy()
+        if int(height) * int(width) > MOST_PIXELS:
+            return f"it has more than {MOST_PIXELS:,} pixels"
+        if is_png:
+            tf.io.decode_png(content)
+        else:
+            tf.io.decode_jpeg(content)
+    except tf.errors.OpError:
+        return "it is damaged or cut off"
+    return ""

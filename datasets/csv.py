@@ -1,0 +1,118 @@
+"""A user's own texts with classes, from a file of separated columns."""
+
+import pathlib
+
+from datasets._classes import in_natural_order
+from datasets._classes import note_on_too_few
+from datasets._classes import split_by_class
+from datasets._classes import texts_dataset
+from datasets._errors import DataError
+from datasets._pairs import fold
+from datasets._registry import LoadedDataset
+from datasets._registry import register
+from datasets._separated import read_columns
+
+
+@register("csv:PATH")
+def csv(
+    path: str,
+    text_column: int | str = "text",
+    label_column: int | str = "label",
+    header: bool = True,
+    validation_path: str | None = None,
+    test_path: str | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+):
+    """Loads texts with a class each from a file, one text a row.
+
+    Columns are separated by commas, in a file whose name ends with `.tsv` by
+    tabs. A column that contains the delimiter, a quote or a line end is
+    written in double quotes, a quote inside it twice. The text is UTF-8, with
+    or without a byte order mark; the file may be packed (`.gz`). Blank lines
+    are passed over. Any text can be the name of a class.
+
+    Args:
+        path: The file.
+        text_column: Name of the column of the text, or its number, from 0.
+        label_column: The same for the class.
+        header: Whether the first row names the columns. Without it columns
+            are given by number.
+        validation_path: File of the texts for validation, of the same form.
+            Without it, a part of `path` is held out.
+        test_path: File of the texts for the test, likewise.
+        validation_fraction: Share of the different texts of each class of
+            `path` that is held out for validation if there is no
+            `validation_path`.
+        test_fraction: Share that is held out for the test, likewise.
+        seed: Seed of the shuffle by which texts are held out.
+
+    Returns:
+        A `LoadedDataset`. The classes are those of `path`. No text of one
+        split of `path` is in another (compared after NFKC and folding of
+        blanks); whether files given for validation and test repeat texts of
+        `path` is left to the user.
+
+    Raises:
+        DataError: A file cannot be read, with the line; there are fewer than
+            two classes or too few texts; or a file for validation or test
+            has a class that `path` lacks.
+    """
+    columns = (text_column, label_column)
+    own = {"validation": validation_path, "test": test_path}
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    rows = _read(path, columns, header)
+    names = in_natural_order(label for _, _, label in rows)
+    if len(names) < 2:
+        raise DataError(
+            f"{path}: at least two classes are needed. "
+            f"Received: classes={names}"
+        )
+    ids = {name: number for number, name in enumerate(names)}
+    try:
+        chosen, too_few = split_by_class(
+            [label for _, _, label in rows],
+            [fold(text) for _, text, _ in rows],
+            {name: fractions[name] for name in own if own[name] is None},
+            seed,
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    splits = {
+        split: [rows[number] for number in numbers]
+        for split, numbers in chosen.items()
+    }
+    for split, file in own.items():
+        if file is not None:
+            splits[split] = _read(file, columns, header, known=ids)
+    return LoadedDataset(
+        name=f"csv:{path}",
+        task="text_classification",
+        description=f"Texts with classes from {pathlib.Path(path).name}.",
+        class_names=tuple(names),
+        notes=note_on_too_few(too_few),
+        splits={
+            split: texts_dataset(
+                [text for _, text, _ in splits[split]],
+                [ids[label] for _, _, label in splits[split]],
+            )
+            for split in ("train", "validation", "test")
+        },
+    )
+
+
+def _read(path, columns, header, known=None):
+    """Returns the list of the `(line, text, label)` of a file."""
+    rows = [
+        (line, text, label.strip())
+        for line, (text, label) in read_columns(path, columns, header, ",")
+    ]
+    for line, _, label in rows:
+        if known is not None and label not in known:
+            raise DataError(
+                f"{path}, line {line}: nothing of this class is there to "
+                f"train on. Known: {', '.join(map(repr, known))}. "
+                f"Received: label={label!r}"
+            )
+    return rows

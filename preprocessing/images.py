@@ -1,0 +1,196 @@
+"""Pictures into tensors: one decode function for training and the export."""
+
+import tensorflow as tf
+
+from preprocessing.byte_string import ByteString
+from preprocessing.exif import exif_orientation
+from preprocessing.exif import upright
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+
+# A small file can claim to hold a picture that fills the memory.
+MOST_PIXELS = 50_000_000
+
+INTERPOLATIONS = ("bilinear", "bicubic")
+
+# ITU-R BT.601, as in JPEG.
+_RED_GREEN_BLUE_WEIGHTS = (0.299, 0.587, 0.114)
+
+
+def decode_images(files, size, channels=3, interpolation="bilinear"):
+    """Decodes a batch of PNG or JPEG files, in the graph.
+
+    Plain TensorFlow ops; a file that can't be read takes nothing from its
+    neighbours, which are what they would be without it, to the bit. The
+    content tells the format, not a name.
+
+    - Grey, palette and CMYK pictures become red, green and blue; 16 bits are
+      kept. Transparent pixels are laid over white, as a viewer shows them.
+    - The orientation that EXIF notes in a JPEG file is obeyed (not that of
+      XMP, nor any in PNG).
+    - The whole picture is resized to `size`, its aspect ratio is not kept;
+      pictures that are made smaller are smoothed before (antialiasing).
+    - What is no PNG or JPEG (GIF and BMP, too), is damaged or cut off, or
+      has more than `MOST_PIXELS`, can't be read.
+
+    Args:
+        files: `(batch_size,)` strings, the bytes of the files.
+        size: `(height, width)`.
+        channels: 3, or 1 for the brightness `0.299 R + 0.587 G + 0.114 B`.
+        interpolation: `"bilinear"` or `"bicubic"`.
+
+    Returns:
+        Images `(batch_size, height, width, channels)`, float32 in 0..1, all 0
+        where the file can't be read; and `(batch_size,)` boolean, whether it
+        can be.
+
+    Example:
+        ```python
+        images, valid = decode_images(tf.constant([png, jpeg]), (224, 224))
+        ```
+    """
+    num_files = tf.size(files, out_type=tf.int64)
+    shape = (*size, channels)
+
+    def decode(row, content):
+        image = _upright_colours(content)
+        return row, resize(as_channels(image, channels), size, interpolation)
+
+    # The ops that decode raise an error for a bad file, which ends the whole
+    # graph. Only tf.data can leave out an element because of an error.
+    readable = (
+        tf.data.Dataset.from_tensor_slices(files)
+        .enumerate()
+        .filter(lambda row, content: _is_png(content) | _is_jpeg(content))
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+    )
+    # One row more, so that even of bad files alone there is a batch.
+    last = tf.data.Dataset.from_tensors((num_files, tf.zeros(shape)))
+    rows, images = (
+        readable.concatenate(last).batch(num_files + 1).get_single_element()
+    )
+    images = tf.scatter_nd(
+        rows[:, None], images, tf.stack([num_files + 1, *shape])
+    )
+    valid = tf.scatter_nd(
+        rows[:, None], tf.ones_like(rows, tf.int32), num_files[None] + 1
+    )
+    return (
+        tf.ensure_shape(images[:-1], (files.shape[0], *shape)),
+        tf.ensure_shape(tf.cast(valid[:-1], tf.bool), files.shape),
+    )
+
+
+def resize(images, size, interpolation="bilinear"):
+    """Resizes images, with antialiasing where they get smaller.
+
+    Args:
+        images: `(..., height, width, channels)` in 0..1, of rank 3 or 4.
+        size: `(height, width)`.
+        interpolation: `"bilinear"` or `"bicubic"`.
+
+    Returns:
+        Images of this size, float32 in 0..1.
+    """
+    resized = tf.image.resize(images, size, interpolation, antialias=True)
+    # A cubic curve swings over at edges.
+    return tf.clip_by_value(resized, 0.0, 1.0)
+
+
+def as_channels(images, channels):
+    """Makes colour of grey or the reverse, where the number is another.
+
+    Args:
+        images: `(..., 1 or 3)`, float.
+        channels: 1 or 3.
+
+    Returns:
+        `(..., channels)`.
+    """
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return tf.repeat(images, 3, axis=-1)
+    weights = tf.constant(_RED_GREEN_BLUE_WEIGHTS)
+    return tf.reduce_sum(images * weights, axis=-1, keepdims=True)
+
+
+def _upright_colours(content):
+    """The pixels of one file: `(height, width, 3)`, float32 in 0..1."""
+    image = tf.cond(
+        _is_png(content),
+        lambda: _decode_png(content),
+        lambda: _decode_jpeg(content),
+    )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _decode_png(content):
+    # The header comes first: 16 bytes, then width and height.
+    sides = tf.io.decode_raw(
+        tf.strings.substr(content, 16, 8), tf.int32, little_endian=False
+    )
+    content = _unless_too_large(content, sides)
+    # 8 bits become 16 by writing the byte twice: 255 becomes 65,535.
+    image = tf.io.decode_png(content, channels=4, dtype=tf.uint16)
+    image = tf.cast(image, tf.float32) / 65535.0
+    colours, opacity = image[..., :3], image[..., 3:]
+    # The decoder fills in a wrong opacity where there is none and a pixel has
+    # less than 8 bits.
+    opacity = tf.where(_has_opacity(content), opacity, 1.0)
+    # Where the opacity is 1 these are the colours to the bit.
+    return colours * opacity + (1.0 - opacity)
+
+
+def _has_opacity(png):
+    """Whether the pixels of a PNG file have an opacity.
+
+    They have it by the type of their colours, or by a chunk `tRNS` before
+    the first chunk of pixels.
+    """
+    data = ByteString(png)
+
+    def is_before_pixels(position, found):
+        is_inside = position < data.size
+        return is_inside & ~found & ~data.is_at(position + 4, b"IDAT")
+
+    def next_chunk(position, found):
+        # Length, name, content, checksum.
+        length = data.number(position, 4) + 12
+        return position + length, data.is_at(position + 4, b"tRNS")
+
+    by_colours = tf.bitwise.bitwise_and(data.number(25, 1), 4) > 0
+    first = tf.constant(len(PNG_SIGNATURE), tf.int64), by_colours
+    return tf.while_loop(is_before_pixels, next_chunk, first)[1]
+
+
+def _decode_jpeg(content):
+    content = _unless_too_large(content, tf.io.extract_jpeg_shape(content)[:2])
+    image = tf.io.decode_jpeg(
+        content, channels=3, dct_method="INTEGER_ACCURATE"
+    )
+    image = upright(image, exif_orientation(content))
+    return tf.cast(image, tf.float32) / 255.0
+
+
+def _is_png(content):
+    return _starts_with(content, PNG_SIGNATURE)
+
+
+def _is_jpeg(content):
+    return _starts_with(content, JPEG_SIGNATURE)
+
+
+def _starts_with(content, signature):
+    start = tf.strings.substr(content, 0, len(signature))
+    return tf.equal(start, signature)
+
+
+def _unless_too_large(content, sides):
+    """Returns `content`, after a check that comes before any decoding."""
+    pixels = tf.reduce_prod(tf.cast(sides, tf.float32))
+    check = tf.debugging.Assert(pixels <= MOST_PIXELS, [pixels])
+    with tf.control_dependencies([check]):
+        return tf.identity(content)
