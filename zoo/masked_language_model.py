@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from layers._attention_layer import project_features
 from layers._normalization import make_normalization
 from zoo._attention_model import AttentionModel
 
@@ -83,7 +84,9 @@ class MaskedLanguageModel(AttentionModel):
                 states, inputs["positions"][..., None], axis=1
             )
         states = self.normalization(self.transform(states))
-        logits = self.classifier.token_embedding(states, reverse=True)
+        table = self.classifier.token_embedding.embeddings
+        table = ops.cast(table, states.dtype)
+        logits = project_features(states, ops.transpose(table))
         wide = keras.backend.result_type(logits.dtype, "float32")
         return ops.cast(logits, wide) + ops.cast(self.output_bias, wide)
 

@@ -120,12 +120,9 @@ class TransformerClassifier(EncoderClassifier):
         self._make_embeddings(self.dtype_policy)
 
     def _make_embeddings(self, dtype):
-        # Called with `reverse=True` the table is the output matrix of a
-        # language model.
-        self.token_embedding = keras.layers.ReversibleEmbedding(
+        self.token_embedding = keras.layers.Embedding(
             self.vocabulary_size,
             self.hidden_dim,
-            tie_weights=True,
             embeddings_initializer=_small_numbers(),
             dtype=dtype,
             name="token_embedding",
