@@ -99,7 +99,7 @@ class PositionEmbedding2D(keras.layers.Layer):
             embeddings = ops.concatenate([front, maps], axis=0)
         return inputs + ops.cast(embeddings, inputs.dtype)
 
-    def compute_output_shape(self, inputs_shape, grid_shape=None):
+    def compute_output_shape(self, inputs_shape):
         return inputs_shape
 
     def get_config(self):

@@ -87,7 +87,7 @@ class SinusoidalPositionEncoding2D(keras.layers.Layer):
         waves = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
         return ops.reshape(waves, (count, 2 * angles.shape[1]))[:, :dim]
 
-    def compute_output_shape(self, inputs_shape, grid_shape=None):
+    def compute_output_shape(self, inputs_shape):
         return inputs_shape
 
     def get_config(self):
