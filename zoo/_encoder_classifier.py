@@ -58,12 +58,14 @@ class EncoderClassifier(AttentionModel):
 
     def _build_layers(self):
         """Build all that follows the embedding."""
-        self.encoder.build((None, None, self.hidden_dim))
-        if self.attention_pooling is not None:
-            self.attention_pooling.build((None, None, self.hidden_dim))
-        for layer in (self.pooler_dense, self.head):
-            if layer is not None:
-                layer.build((None, self.hidden_dim))
+        for layer in (self.encoder, *self.layers_after_encoder):
+            layer.build((None, None, self.hidden_dim))
+
+    @property
+    def layers_after_encoder(self):
+        """Those of them that there are: pooling, pooler, head."""
+        layers = (self.attention_pooling, self.pooler_dense, self.head)
+        return [layer for layer in layers if layer is not None]
 
     def call(self, inputs, training=None):
         features = self.features(inputs, training=training)

@@ -90,6 +90,24 @@ class MaskedLanguageModel(AttentionModel):
         wide = keras.backend.result_type(logits.dtype, "float32")
         return ops.cast(logits, wide) + ops.cast(self.output_bias, wide)
 
+    @property
+    def trainable_weights(self):
+        """Those that take part: not the pooling, the pooler and the head."""
+        idle = {
+            id(weight)
+            for layer in self.classifier.layers_after_encoder
+            for weight in layer.weights
+        }
+        return [
+            weight
+            for weight in super().trainable_weights
+            if id(weight) not in idle
+        ]
+
+    @property
+    def trainable_variables(self):
+        return self.trainable_weights
+
     def attention_scores(self, inputs, layers=None):
         return self.classifier.attention_scores(inputs, layers)
 

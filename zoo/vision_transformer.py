@@ -148,6 +148,7 @@ class VisionTransformer(EncoderClassifier):
             "dtype": dtype,
             "name": "positions",
         }
+        self._check_sizes()
         if self.position == "learned":
             height, width, _ = self.image_shape
             self.positions = PositionEmbedding2D(
@@ -186,6 +187,17 @@ class VisionTransformer(EncoderClassifier):
         """Number of tokens in front of the patches."""
         return int(self.pooling == "class_token")
 
+    def _check_sizes(self):
+        """Raise if the pictures cannot be cut into patches."""
+        *sizes, _ = self.image_shape
+        whole = all(size % self.patch_size == 0 for size in sizes)
+        if self.tokenizer != "convolution" and not whole:
+            raise ValueError(
+                "Height and width of the pictures must be multiples of the "
+                f"side of a patch. Received: patch_size={self.patch_size}, "
+                f"image_shape={tuple(self.image_shape)}"
+            )
+
     def build(self, images_shape=None):
         states_shape = (None, None, self.hidden_dim)
         self.patches.build((None, None, None, self.image_shape[-1]))
@@ -198,6 +210,12 @@ class VisionTransformer(EncoderClassifier):
         return super().call(images, training=training)
 
     def embed(self, images, training=None):
+        channels = self.image_shape[-1]
+        if images.shape[-1] != channels:
+            raise ValueError(
+                f"The pictures must have {channels} channels. "
+                f"Received: images.shape={tuple(images.shape)}"
+            )
         embedded = self.patches(images)
         if self.class_token is not None:
             embedded = self.class_token(embedded)
@@ -266,7 +284,7 @@ register(
                 "intermediate_dim": 4 * hidden_dim,
                 "stochastic_depth": 0.1,
             },
-            dataset="images:PATH",
+            dataset="images:DIR",
             recipe={"epochs": 100, "learning_rate": 1e-3, "weight_decay": 0.05},
             preprocessing={},
             parameters=parameters,
