@@ -53,6 +53,9 @@ class Tensors:
         file: What `safetensors.safe_open` gave.
         prefix: Of the bare model in a model with a head.
         path: Of the file, for errors.
+
+    Raises:
+        ValueError: If two tensors have one name.
     """
 
     def __init__(self, file, prefix, path):
@@ -63,6 +66,11 @@ class Tensors:
             stem, _, last = plain.rpartition(".")
             last = {"gamma": "weight", "beta": "bias"}.get(last, last)
             plain = f"{stem}.{last}" if stem else last
+            if plain in self._stored:
+                raise ValueError(
+                    f"{path} has two tensors for {plain}. "
+                    f"Received: {self._stored[plain]}, {name}"
+                )
             if plain not in BUFFERS:
                 self._stored[plain] = name
 

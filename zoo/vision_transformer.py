@@ -206,9 +206,6 @@ class VisionTransformer(EncoderClassifier):
         self.positions.build(states_shape)
         self._build_layers()
 
-    def call(self, images, training=None):
-        return super().call(images, training=training)
-
     def embed(self, images, training=None):
         channels = self.image_shape[-1]
         if images.shape[-1] != channels:

@@ -196,6 +196,10 @@ def test_a_loaded_model_is_saved_by_keras(texts, golden, tmp_path):
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
         np.testing.assert_array_equal(loaded(inputs), model(inputs))
+        assert list(loaded.attention_scores(inputs)) == [
+            "encoder/0/self",
+            "encoder/1/self",
+        ]
 
 
 def renamed(tensors):
@@ -338,6 +342,14 @@ def test_a_tensor_that_is_left_over(edited):
         zoo.load_pretrained(edited(VIT, num_hidden_layers=1))
     with pytest.raises(ValueError, match=r"no place .*token_type_embeddings"):
         zoo.load_pretrained(BERT, num_segments=0)
+
+
+def test_a_tensor_that_is_there_twice(edited):
+    def doubled(tensors):
+        return {**tensors, "pooler.dense.bias": np.ones(12, "float32")}
+
+    with pytest.raises(ValueError, match=r"has two tensors for pooler\.dense"):
+        zoo.load_pretrained(edited(BERT, doubled))
 
 
 def test_a_tensor_of_another_shape(edited):

@@ -165,6 +165,8 @@ def test_equals_numpy_and_is_saved(overrides, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert type(loaded) is TransformerClassifier
     assert_array_equal(loaded(inputs), outputs)
+    names = list(model.attention_scores(inputs))
+    assert list(loaded.attention_scores(inputs)) == names
 
 
 def test_in_graphs():

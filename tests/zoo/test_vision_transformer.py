@@ -99,6 +99,8 @@ def test_equals_its_layers_and_is_saved(overrides, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert type(loaded) is VisionTransformer
     assert_array_equal(loaded(IMAGES), outputs)
+    names = list(model.attention_scores(IMAGES))
+    assert list(loaded.attention_scores(IMAGES)) == names
 
 
 def test_in_graphs():
