@@ -168,10 +168,10 @@ class TransformerClassifier(EncoderClassifier):
         embedded = self.position_embedding(embedded)
         if self.segment_embedding is not None:
             if "segments" in inputs:
-                embedded += self.segment_embedding(inputs["segments"])
+                segments = self.segment_embedding(inputs["segments"])
             else:
-                first = self.segment_embedding.embeddings[0]
-                embedded += ops.cast(first, embedded.dtype)
+                segments = self.segment_embedding.embeddings[0]
+            embedded = embedded + ops.cast(segments, embedded.dtype)
         elif "segments" in inputs:
             raise ValueError(
                 "This model knows no segments. "
