@@ -71,10 +71,7 @@ def test_attention_is_that_of_the_classifier():
 def test_what_is_learned_is_learned_by_the_classifier():
     model = made(dropout=0.1)
     classifier = model.classifier
-    before = {
-        weight.path: array(weight).copy()
-        for weight in model.trainable_variables
-    }
+    before = {weight.path: array(weight).copy() for weight in model.weights}
     model.compile(
         keras.optimizers.Adam(0.01),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
