@@ -63,10 +63,24 @@ class PatchEmbedding(keras.layers.Layer):
         )
 
     def call(self, images):
+        embedded = ops.matmul(self.cut(images), self.kernel) + self.bias
+        batch_size, height, width, _ = ops.shape(images)
+        rows, columns = self.grid_shape(height, width)
+        return ops.reshape(
+            embedded, (batch_size, rows * columns, self.hidden_dim)
+        )
+
+    def grid_shape(self, height, width):
+        """Rows and columns of patches of a picture of that size."""
+        patch_height, patch_width = self._patch_shape()
+        return height // patch_height, width // patch_width
+
+    def cut(self, images):
+        """The numbers of all patches of all pictures, one patch a row."""
         self._check_size(images.shape)
         patch_height, patch_width = self._patch_shape()
         batch_size, height, width, _ = ops.shape(images)
-        rows, columns = height // patch_height, width // patch_width
+        rows, columns = self.grid_shape(height, width)
         # With rows beside the batch four axes do: a row of patches, pixel
         # rows, patches, pixels of one patch in one of its rows.
         pixels = ops.reshape(
@@ -78,21 +92,16 @@ class PatchEmbedding(keras.layers.Layer):
                 patch_width * images.shape[-1],
             ),
         )
-        patches = ops.reshape(
-            ops.transpose(pixels, (0, 2, 1, 3)), (-1, self.kernel.shape[0])
-        )
-        embedded = ops.matmul(patches, self.kernel) + self.bias
-        return ops.reshape(
-            embedded, (batch_size, rows * columns, self.hidden_dim)
-        )
+        numbers = patch_height * patch_width * images.shape[-1]
+        return ops.reshape(ops.transpose(pixels, (0, 2, 1, 3)), (-1, numbers))
 
     def compute_output_shape(self, images_shape):
         self._check_size(images_shape)
         batch_size, *size, _ = images_shape
         count = None
         if None not in size:
-            patch_height, patch_width = self._patch_shape()
-            count = (size[0] // patch_height) * (size[1] // patch_width)
+            rows, columns = self.grid_shape(*size)
+            count = rows * columns
         return batch_size, count, self.hidden_dim
 
     def _patch_shape(self):

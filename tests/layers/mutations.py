@@ -228,6 +228,49 @@ MUTATIONS = [
         "query_mask=mask",
         "test_self_attention_2d",
     ),
+    # Places in pictures.
+    (
+        "_grid",
+        "(places + 0.5) * scale - 0.5",
+        "places * scale",
+        "test_position_embedding_2d",
+    ),
+    (
+        "_grid",
+        "SHARPNESS = -0.75",
+        "SHARPNESS = -0.5",
+        "test_position_embedding_2d",
+    ),
+    (
+        "_grid",
+        "ops.clip(source, 0, size - 1)",
+        "ops.clip(source, 0, size - 2)",
+        "test_position_embedding_2d",
+    ),
+    (
+        "rollout",
+        "0.5 * weights + 0.5 * unit",
+        "weights + 0.5 * unit",
+        "test_rollout",
+    ),
+    (
+        "rollout",
+        "ops.matmul(step, rollout)",
+        "ops.matmul(rollout, step)",
+        "test_rollout",
+    ),
+    (
+        "rollout",
+        "mixed / ops.sum(mixed, axis=-1, keepdims=True)",
+        "mixed",
+        "test_rollout",
+    ),
+    (
+        "shifted_patch_embedding",
+        "down, across = (size // 2",
+        "across, down = (size // 2",
+        "test_shifted_patch_embedding",
+    ),
 ]
 
 

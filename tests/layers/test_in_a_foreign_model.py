@@ -100,6 +100,15 @@ def patches():
     return pictures(build)
 
 
+def places():
+    def build(inputs):
+        states = layers.ShiftedPatchEmbedding(2, 8)(inputs)
+        states = layers.PositionEmbedding2D((2, 2))(states, grid_shape=(4, 4))
+        return layers.SinusoidalPositionEncoding2D()(states)
+
+    return pictures(build)
+
+
 def dropped():
     return text(
         lambda states, mask: layers.Dropout(0.1)(
@@ -116,6 +125,9 @@ MODELS = {
     ),
     "ClassToken": patches,
     "ConcatAttention": looking(layers.ConcatAttention(8)),
+    "ConvolutionalTokenizer": lambda: pictures(
+        layers.ConvolutionalTokenizer(8, num_layers=2, filters=4)
+    ),
     "DecoderBlock": decoder_block,
     "DotProductAttention": looking(layers.DotProductAttention(units=8)),
     "Dropout": dropped,
@@ -132,22 +144,29 @@ MODELS = {
     "PositionEmbedding": lambda: text(
         lambda states, mask: layers.PositionEmbedding(6)(states)
     ),
+    "PositionEmbedding2D": places,
     "RecurrentCell": recurrent_cell,
     "RelativePositionBias": relative,
     "RotaryEmbedding": rotary,
     "SelfAttention2D": lambda: pictures(layers.SelfAttention2D()),
+    "ShiftedPatchEmbedding": places,
     "SinusoidalPositionEncoding": lambda: text(
         lambda states, mask: layers.SinusoidalPositionEncoding()(states)
     ),
+    "SinusoidalPositionEncoding2D": places,
     "StochasticDepth": dropped,
 }
 WITHOUT_ATTENTION = {
     "ClassToken",
+    "ConvolutionalTokenizer",
     "Dropout",
     "PatchEmbedding",
     "PositionEmbedding",
+    "PositionEmbedding2D",
     "RecurrentCell",
+    "ShiftedPatchEmbedding",
     "SinusoidalPositionEncoding",
+    "SinusoidalPositionEncoding2D",
     "StochasticDepth",
 }
 

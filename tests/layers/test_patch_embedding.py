@@ -97,6 +97,11 @@ def test_is_a_convolution(patch_size):
     assert_allclose(outputs, expected, atol=1e-13)
 
 
+def test_grid():
+    assert made().grid_shape(8, 9) == (4, 3)
+    assert PatchEmbedding(4, 7).grid_shape(8, 12) == (2, 3)
+
+
 def test_weights():
     layer = made()
     assert [(weight.name, weight.shape) for weight in layer.weights] == [

@@ -1,0 +1,301 @@
+"""The Transformer encoder as a classifier of texts; BERT is one."""
+
+from typing import Literal
+
+import keras
+from keras import ops
+
+from layers import Dropout
+from layers import PositionEmbedding
+from layers._normalization import make_normalization
+from layers.masks import padding_mask
+from zoo._encoder_classifier import EncoderClassifier
+from zoo._encoder_classifier import mean_over
+from zoo._registry import Preset
+from zoo._registry import register
+
+
+@keras.saving.register_keras_serializable(package="attention_zoo")
+class TransformerClassifier(EncoderClassifier):
+    """Token and position embeddings, encoder blocks, pooling, head.
+
+        x = drop(E[token] + P[position] + S[segment])
+        states = encoder(x)
+        logits = head(drop(pool(states)))
+
+    Post-norm is BERT: the sum of the embeddings is normalised, and so is
+    each sum of a branch and what is carried around it. Pre-norm, which is
+    easier to fit from scratch, normalises what goes into the branches, and
+    the last states.
+
+    Args:
+        vocabulary_size: Number of tokens, padding (0) included.
+        num_classes: Number of classes; None for no head, so that the model
+            gives what was pooled.
+        num_layers: Number of encoder blocks.
+        num_heads: Number of heads of each.
+        hidden_dim: Width of the states.
+        intermediate_dim: Width inside the feed-forward networks.
+        max_sequence_length: Most tokens of a text.
+        num_segments: Number of kinds of token that the text may be divided
+            into (BERT's token types, 2); 0 for none.
+        pooling: `"class_token"`: the state of the first token, which the
+            preprocessing puts there for this; `"mean"` of the real tokens;
+            or `"attention"`, a weighted mean whose weights are learned.
+        pooler: Whether a dense layer with tanh follows the pooling, as in
+            BERT.
+        normalize_first: Pre-norm, else post-norm.
+        activation: Activation inside the feed-forward networks.
+        dropout: Fraction to drop of the embeddings, of the outputs of each
+            branch, and of what was pooled.
+        attention_dropout: Fraction of the attention weights to drop.
+        stochastic_depth: Fraction of the samples that skip the last block;
+            those before it are skipped less often.
+        layer_norm_epsilon: Added to the variance in the normalisation.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: A dictionary: `tokens`, ids padded with 0
+            `(batch_size, length)`, and, if there are segments, `segments`, of
+            the same shape; all are of segment 0 without it.
+        training: Whether dropout is active.
+
+    Returns:
+        Logits `(batch_size, num_classes)`, float32 or wider; without a head
+        what was pooled, `(batch_size, hidden_dim)`.
+
+    Raises:
+        ValueError: If `pooling` is unknown, a size does not fit, or a text
+            has more than `max_sequence_length` tokens, where that is known.
+
+    Example:
+
+    >>> model = TransformerClassifier(vocabulary_size=4000, num_classes=2)
+    >>> logits = model({"tokens": token_ids})
+    >>> model.attention_scores({"tokens": token_ids})["encoder/0/self"]
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3;
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        num_classes: int | None,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        hidden_dim: int = 128,
+        intermediate_dim: int = 512,
+        max_sequence_length: int = 128,
+        num_segments: int = 0,
+        pooling: Literal["class_token", "mean", "attention"] = "mean",
+        pooler: bool = False,
+        normalize_first: bool = True,
+        activation: str = "gelu",
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        layer_norm_epsilon: float = 1e-6,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.num_classes = num_classes
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.intermediate_dim = intermediate_dim
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.pooling = pooling
+        self.pooler = pooler
+        self.normalize_first = normalize_first
+        self.activation = activation
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.stochastic_depth = stochastic_depth
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self._make_layers(normalize_first)
+        self._make_embeddings(self.dtype_policy)
+
+    def _make_embeddings(self, dtype):
+        self.token_embedding = keras.layers.Embedding(
+            self.vocabulary_size,
+            self.hidden_dim,
+            embeddings_initializer=_small_numbers(),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        self.position_embedding = PositionEmbedding(
+            self.max_sequence_length,
+            initializer=_small_numbers(),
+            dtype=dtype,
+            name="position_embedding",
+        )
+        self.segment_embedding = self.embedding_normalization = None
+        if self.num_segments:
+            self.segment_embedding = keras.layers.Embedding(
+                self.num_segments,
+                self.hidden_dim,
+                embeddings_initializer=_small_numbers(),
+                dtype=dtype,
+                name="segment_embedding",
+            )
+        if not self.normalize_first:
+            self.embedding_normalization = make_normalization(
+                "layer",
+                epsilon=self.layer_norm_epsilon,
+                name="embedding_normalization",
+                dtype=dtype,
+            )
+        self.drop_embedding = Dropout(
+            self.dropout, dtype=dtype, name="drop_embedding"
+        )
+
+    def build(self, inputs_shape=None):
+        states_shape = (None, None, self.hidden_dim)
+        self.token_embedding.build((None, None))
+        self.position_embedding.build(states_shape)
+        if self.segment_embedding is not None:
+            self.segment_embedding.build((None, None))
+        if self.embedding_normalization is not None:
+            self.embedding_normalization.build(states_shape)
+        self._build_layers()
+
+    def embed(self, inputs, training=None):
+        embedded = self.token_embedding(inputs["tokens"])
+        embedded = self.position_embedding(embedded)
+        if self.segment_embedding is not None:
+            if "segments" in inputs:
+                segments = self.segment_embedding(inputs["segments"])
+            else:
+                segments = self.segment_embedding.embeddings[0]
+            embedded = embedded + ops.cast(segments, embedded.dtype)
+        elif "segments" in inputs:
+            raise ValueError(
+                "This model knows no segments. "
+                f"Received: num_segments={self.num_segments}, inputs with "
+                f"{', '.join(inputs)}"
+            )
+        if self.embedding_normalization is not None:
+            embedded = self.embedding_normalization(embedded)
+        return self.drop_embedding(embedded, training=training)
+
+    def padding_of(self, inputs):
+        return padding_mask(inputs["tokens"])
+
+    def sentence_embeddings(self, inputs):
+        """Mean of the last states over the real tokens, of length 1.
+
+        So a dot product of two of them is their cosine. Whatever `pooling`
+        is, and without the head.
+
+        Returns:
+            `(batch_size, hidden_dim)`, float32 or wider. A text without
+            tokens has zeros.
+
+        Reference:
+            [Reimers and Gurevych, 2019](https://arxiv.org/abs/1908.10084),
+            section 3.
+        """
+        if not self.built:
+            self.build()
+        mean = mean_over(self.encode(inputs), self.padding_of(inputs))
+        mean = ops.cast(mean, keras.backend.result_type(mean.dtype, "float32"))
+        return ops.normalize(mean, axis=-1, order=2)
+
+
+def _small_numbers():
+    return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def _preset(size, architecture, vocabulary_size, **settings):
+    return Preset(
+        name=f"transformer_classifier_{size}",
+        model=TransformerClassifier,
+        architecture=architecture,
+        counted_with={"vocabulary_size": vocabulary_size, "num_classes": None},
+        **settings,
+    )
+
+
+def _bert(size, num_layers, num_heads, hidden_dim, parameters):
+    """BERT uncased: embeddings, encoder and pooler; no head."""
+    return _preset(
+        size,
+        {
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "hidden_dim": hidden_dim,
+            "intermediate_dim": 4 * hidden_dim,
+            "max_sequence_length": 512,
+            "num_segments": 2,
+            "pooling": "class_token",
+            "pooler": True,
+            "normalize_first": False,
+            "dropout": 0.1,
+            "attention_dropout": 0.1,
+            "layer_norm_epsilon": 1e-12,
+        },
+        vocabulary_size=30_522,
+        parameters=parameters,
+        dataset="sst2",
+        recipe={"epochs": 3, "learning_rate": 3e-5, "weight_decay": 0.01},
+        preprocessing={"tokenizer": "subword", "vocabulary_size": 30_522},
+        paper="Devlin et al., 2019, https://arxiv.org/abs/1810.04805",
+    )
+
+
+register(
+    _preset(
+        "tiny",
+        {
+            "num_layers": 2,
+            "num_heads": 4,
+            "hidden_dim": 64,
+            "intermediate_dim": 128,
+            "max_sequence_length": 64,
+            "pooling": "attention",
+            "dropout": 0.1,
+        },
+        vocabulary_size=2000,
+        parameters=199_232,
+        dataset="language_id",
+        recipe={"epochs": 10, "learning_rate": 2e-3},
+        preprocessing={"tokenizer": "subword", "vocabulary_size": 2000},
+        paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
+    ),
+    _preset(
+        "small",
+        {
+            "num_layers": 2,
+            "num_heads": 4,
+            "hidden_dim": 128,
+            "intermediate_dim": 256,
+            "max_sequence_length": 128,
+            "pooling": "attention",
+            "dropout": 0.4,
+            "attention_dropout": 0.1,
+            "stochastic_depth": 0.1,
+        },
+        vocabulary_size=4000,
+        parameters=793_728,
+        dataset="sst2",
+        recipe={
+            "epochs": 30,
+            "learning_rate": 5e-4,
+            "weight_decay": 0.05,
+            "label_smoothing": 0.1,
+            "average_decay": 0.999,
+        },
+        preprocessing={
+            "tokenizer": "subword",
+            "vocabulary_size": 4000,
+            "lowercase": True,
+        },
+        paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
+    ),
+    _bert("base", 12, 12, 768, parameters=109_482_240),
+    _bert("large", 24, 16, 1024, parameters=335_141_888),
+)
