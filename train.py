@@ -43,11 +43,11 @@ def fit(argv):
 
     finished = bool(run.metrics)
 
-    from training.fit_translator import fit_translator
+    from training.fit_run import fit_run
     from training.progress import score_table
 
     command = shlex.join(["python", "train.py", *argv])
-    metrics = fit_translator(configuration, run, arguments.data_dir, command)
+    metrics = fit_run(configuration, run, arguments.data_dir, command)
     title = f"validation, epoch {metrics['best_epoch']}"
     print(score_table(title, metrics["validation"]))
     _show_samples(run, configuration, arguments.data_dir)
@@ -63,9 +63,9 @@ def fit(argv):
 def _show_samples(run, configuration, data_dir, count=3):
     import serving
     from serving.terminal import show
-    from training.fit_translator import load_splits
+    from training.task import load_task
 
-    validation = load_splits(configuration, data_dir)[1]["validation"]
+    validation = load_task(configuration, data_dir).splits["validation"]
     sources = validation.sources[:count]
     answers = serving.load(run.directory).explain(sources)
     for source, answer in zip(sources, answers):

@@ -14,8 +14,8 @@ import serving
 import train
 import zoo
 from training.configuration import configuration_of
-from training.fit_translator import load_splits
 from training.run import Run
+from training.task import load_task
 
 _WORDS = [
     *("red rouge", "blue bleu", "green vert", "black noir", "white blanc"),
@@ -114,7 +114,7 @@ def test_evaluate_notes_each_test_run(tiny_run, capsys):
     assert sum(row["sentences"] for row in first["by_source_length"]) == 24
     # The exported model gives the same text.
     configuration = configuration_of(Run("run").config)
-    sources = load_splits(configuration)[1]["test"].sources
+    sources = load_task(configuration).splits["test"].sources
     with open("out.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [row["source"] for row in rows] == sources

@@ -8,8 +8,8 @@ import yaml
 
 import datasets
 import zoo
+from training.recipe import PREPROCESSING
 from training.recipe import Recipe
-from training.recipe import TextPreprocessing
 
 DEFAULT_PRESET = "bahdanau_translator_tiny"
 
@@ -19,6 +19,7 @@ _FROM_DATA = {
     "target_vocabulary_size",
     "vocabulary_size",
     "num_classes",
+    "image_shape",
 }
 
 
@@ -35,7 +36,8 @@ class FitConfiguration:
         dataset: Name of the data set.
         data: Options of the data set.
         model: Arguments of the model that do not come from the data.
-        preprocessing: The `TextPreprocessing`.
+        preprocessing: The fields of the preprocessing, of the class that
+            `recipe.PREPROCESSING` has for the task of the model.
         recipe: The `Recipe`.
         init_from: Run whose weights and preprocessor are the start, or None.
     """
@@ -44,7 +46,7 @@ class FitConfiguration:
     dataset: str
     data: dict
     model: dict
-    preprocessing: TextPreprocessing
+    preprocessing: object
     recipe: Recipe
     init_from: str | None = None
 
@@ -115,7 +117,7 @@ def fit_parser(argv):
         help="Whether to export the model in the end.",
     )
     parser.add_class_arguments(Recipe)
-    parser.add_class_arguments(TextPreprocessing)
+    parser.add_class_arguments(PREPROCESSING[preset.model.task])
     parser.add_class_arguments(preset.model, "model", skip=_FROM_DATA)
     parser.add_function_arguments(loader, "data", skip={"data_dir", "path"})
     parser.set_defaults(
@@ -188,12 +190,13 @@ def resolve(arguments):
 
 def configuration_of(values):
     """A `FitConfiguration` from what `to_dict` gave."""
+    task = zoo.get_preset(values["preset"]).model.task
     return FitConfiguration(
         preset=values["preset"],
         dataset=values["dataset"],
         data=values["data"],
         model=values["model"],
-        preprocessing=_make(TextPreprocessing, values),
+        preprocessing=_make(PREPROCESSING[task], values),
         recipe=_make(Recipe, values),
         init_from=values["init_from"],
     )

@@ -1,5 +1,6 @@
 """Scores of a translator on sentence pairs."""
 
+import csv
 import functools
 
 import numpy as np
@@ -9,6 +10,7 @@ from layers import record_attention
 from preprocessing import alignment
 from preprocessing.batching import PairBatches
 from training import metrics
+from training.resume import write_atomically
 from training.translation import Pairs
 from training.translation import tokenize_pairs
 
@@ -43,16 +45,17 @@ class TranslationEvaluator:
         self._translate = tf.function(model.translate, reduce_retracing=True)
         self._compare = tf.function(self._compare_batch, reduce_retracing=True)
 
-    def evaluate(self, as_papers=False):
+    def evaluate(self, in_detail=False):
         """All scores of the split.
 
         Args:
-            as_papers: Whether to compute BLEU also on Moses tokens.
+            in_detail: Whether to compute BLEU also on Moses tokens, as the
+                papers do.
 
         Returns:
             A dictionary: `loss` (cross-entropy a token, in nats),
             `token_accuracy`, those of `metrics.text_scores`, with
-            `as_papers` `bleu_tokenized`, where gold alignments are known
+            `in_detail` `bleu_tokenized`, where gold alignments are known
             `alignment_error_rate`, and where it is known which pairs hold
             values that training never saw `exact_match_novel`.
         """
@@ -63,7 +66,7 @@ class TranslationEvaluator:
         scores |= metrics.text_scores(
             translations, self.pairs.targets, lowercase=lowercase
         )
-        if as_papers and self.target_language:
+        if in_detail and self.target_language:
             scores["bleu_tokenized"] = metrics.tokenized_bleu(
                 translations, self.pairs.targets, self.target_language
             )
@@ -77,6 +80,22 @@ class TranslationEvaluator:
                 matches[self.pairs.novel].mean()
             )
         return scores
+
+    def details(self):
+        """BLEU by the length of the source, after `evaluate`."""
+        if not self.target_language:
+            return {}
+        return {
+            "by_source_length": by_source_length(
+                self.pairs, self.translations[0], self.target_language
+            )
+        }
+
+    def write(self, path):
+        """Write rows of source, translation and log-probability, by tabs,
+        after `evaluate`."""
+        rows = zip(self.pairs.sources, *self.translations)
+        write_atomically(path, lambda path: write_translations(path, rows))
 
     def translate(self):
         """Translate all source sentences.
@@ -197,3 +216,12 @@ def by_source_length(pairs, translations, target_language, bins=4):
             }
         )
     return result
+
+
+def write_translations(path, rows):
+    """Write rows of source, translation and log-probability, by tabs."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(("source", "translation", "log_probability"))
+        for source, translation, score in rows:
+            writer.writerow((source, translation, f"{score:.6f}"))

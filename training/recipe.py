@@ -105,3 +105,7 @@ class TextPreprocessing:
                     f"`{name}` must be at least {lowest}. "
                     f"Received: {name}={getattr(self, name)}"
                 )
+
+
+# By the task of a model.
+PREPROCESSING = {"translation": TextPreprocessing}

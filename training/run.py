@@ -8,7 +8,7 @@ import shutil
 import keras
 import yaml
 
-from preprocessing.translation import TranslationPreprocessor
+from preprocessing import load_preprocessor
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
 from training.configuration import differences
@@ -110,7 +110,7 @@ class Run:
         directory = self.directory / "preprocessor"
         if not (directory / "config.json").exists():
             return None
-        return TranslationPreprocessor.load(directory)
+        return load_preprocessor(directory)
 
     def load_model(self):
         """The best model, with the averaged weights if there are any."""

@@ -77,6 +77,8 @@ class BahdanauTranslator(AttentionModel):
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
     """
 
+    task = "translation"
+
     def __init__(
         self,
         source_vocabulary_size: int,

@@ -37,7 +37,7 @@ def evaluator(fitted, pairs):
 
 @pytest.fixture(scope="module")
 def scores(evaluator):
-    return evaluator.evaluate(as_papers=True)
+    return evaluator.evaluate(in_detail=True)
 
 
 def test_the_scores_are_those_of_the_best_epoch(scores, tiny_run):

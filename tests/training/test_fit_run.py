@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from datasets import DataError
-from training import fit_translator as module
+from training import fit_run as module
 from training.configuration import config_first
 from training.configuration import ConfigurationError
 from training.configuration import fit_parser
 from training.configuration import resolve
-from training.fit_translator import fit_translator
+from training.fit_run import fit_run
 from training.run import Run
 
 _SMALL = [
@@ -40,7 +40,7 @@ def prepare(tmp_path, monkeypatch):
         parsed = fit_parser(argv).parse_args(config_first(argv))
         configuration = resolve(parsed)
         found["run"] = Run.start(tmp_path / name, configuration)
-        found["metrics"] = fit_translator(
+        found["metrics"] = fit_run(
             configuration, found["run"], data_dir, "python train.py"
         )
         return found

@@ -1,0 +1,143 @@
+"""From a configuration to a fitted model in its run folder."""
+
+import dataclasses
+
+import keras
+
+import zoo
+from summaries import AttentionSummary
+from training.configuration import ConfigurationError
+from training.fit import best_epoch
+from training.fit import fit
+from training.hardware import hardware
+from training.run import Run
+from training.task import load_task
+
+# Samples whose attention is drawn each epoch.
+_MAPS = 6
+
+# Tags of scores that are not of the validation data as such.
+_TAGS = {
+    "training_loss": "training/loss",
+    "alignment_error_rate": "attention/alignment_error_rate",
+}
+
+
+def fit_run(configuration, run, data_dir=None, command=""):
+    """Fit a model, or go on with an interrupted fit.
+
+    Args:
+        configuration: A `FitConfiguration`.
+        run: The `Run` that was started with it.
+        data_dir: Folder where public data lie.
+        command: The command line, which the metrics and the model card show.
+
+    Returns:
+        The metrics, as written to `metrics.json`.
+
+    Raises:
+        ConfigurationError: If model, data and recipe do not go together.
+        FloatingPointError: If the loss is no longer finite.
+    """
+    recipe = configuration.recipe
+    keras.utils.set_random_seed(recipe.seed)
+    keras.config.set_dtype_policy(recipe.precision)
+    task = load_task(configuration, data_dir)
+    preprocessor = _preprocessor(task, configuration, run)
+    batches = task.training_batches(recipe, preprocessor)
+    task.report_validation(preprocessor)
+    model = _model(task, configuration, run, preprocessor)
+    print(
+        f"model      {configuration.preset}, "
+        f"{model.count_params():,} parameters"
+    )
+    task.check_model(recipe, model)
+    history = fit(
+        model,
+        recipe,
+        batches,
+        task.evaluator(model, preprocessor, "validation").evaluate,
+        run.checkpoints,
+        watch=[watch_attention(run, model, task.samples(preprocessor))],
+    )
+    epoch, _ = best_epoch(recipe.validation_metric, history)
+    metrics = {
+        "command": command,
+        "hardware": hardware(),
+        "data": task.describe(),
+        "example": task.example,
+        "best_epoch": epoch + 1,
+        "validation": history[epoch],
+        "parameters": model.count_params(),
+        "training_seconds": sum(scores["seconds"] for scores in history),
+        "history": history,
+    }
+    run.save_metrics(metrics)
+    return metrics
+
+
+def _preprocessor(task, configuration, run):
+    """The run's preprocessor: its own, that of its start, or a new one."""
+    preprocessor = run.load_preprocessor()
+    if preprocessor is not None:
+        return preprocessor
+    if configuration.init_from:
+        preprocessor = Run.find(configuration.init_from).load_preprocessor()
+    else:
+        options = dataclasses.asdict(configuration.preprocessing)
+        try:
+            preprocessor = task.train_preprocessor(options)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+    run.save_preprocessor(preprocessor)
+    return preprocessor
+
+
+def _model(task, configuration, run, preprocessor):
+    inputs = task.example_inputs(preprocessor)
+    # A run that goes on has its weights in its own checkpoint.
+    if configuration.init_from and not any(run.checkpoints.glob("*")):
+        return _start_from(configuration, inputs)
+    try:
+        model = zoo.create_model(
+            configuration.preset,
+            **task.sizes(preprocessor),
+            **configuration.model,
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    model(inputs)
+    return model
+
+
+def _start_from(configuration, inputs):
+    model = Run.find(configuration.init_from).load_model()
+    config = model.get_config()
+    for name, value in configuration.model.items():
+        if config[name] != value and "dropout" not in name:
+            raise ConfigurationError(
+                f"The run {configuration.init_from} has "
+                f"model.{name}={config[name]}. Received: model.{name}={value}"
+            )
+    changes = {**configuration.model, "dtype": configuration.recipe.precision}
+    fresh = type(model).from_config({**config, **changes})
+    fresh(inputs)
+    fresh.set_weights(model.get_weights())
+    return fresh
+
+
+def watch_attention(run, model, samples):
+    """What writes for TensorBoard after each epoch."""
+    summary = AttentionSummary(
+        run.tensorboard, samples, max_images=_MAPS, model=model
+    )
+
+    def write(epoch, scores):
+        scalars = {
+            _TAGS.get(name, f"validation/{name}"): value
+            for name, value in scores.items()
+            if isinstance(value, float)
+        }
+        summary.write(epoch, scalars=scalars)
+
+    return write
