@@ -9,6 +9,7 @@ from keras import ops
 
 from layers._attention_scores import per_group
 from layers._block_dropout import BlockDropout
+from layers._block_layout import Part
 from layers._blockwise import attend_in_blocks
 from layers.dropout import drop
 from layers.masks import masked_softmax
@@ -79,9 +80,8 @@ def attend(
     elif blockwise is None:
         blockwise = _worth_blocks(score, query, *lengths)
     if blockwise:
-        context = _attend_in_parts(
-            score, query, key, value, weights, given, rate, seed
-        )
+        parts = _make_parts(score, query, key, given, rate, seed)
+        context = attend_in_blocks(score, query, key, value, weights, parts)
         return context, score_all() if asked else None
     scores = score_all()
     weighted = ops.cast(scores, value.dtype)
@@ -129,11 +129,12 @@ def _attend_fused(query, key, value, mask):
     return ops.where(ops.any(mask, axis=-1, keepdims=True), context, 0.0)
 
 
-def _attend_in_parts(score, query, key, value, weights, given, rate, seed):
+def _make_parts(score, query, key, given, rate, seed):
+    """A list of `Part`."""
     query_length, key_length = ops.shape(query)[2], ops.shape(key)[2]
     known = isinstance(query_length, int) and isinstance(key_length, int)
-    contexts = []
-    for queries, keys in _parts(query_length, key_length, given, known):
+    parts = []
+    for queries, keys in _slices(query_length, key_length, given, known):
         dropout = None
         if seed is not None:
             dropout = BlockDropout(
@@ -148,24 +149,12 @@ def _attend_in_parts(score, query, key, value, weights, given, rate, seed):
             width = (keys.stop - keys.start) * score.width(query)
             longest = queries.stop - queries.start
             block_length = max(1, min(longest, BLOCK_SIZE // width))
-        contexts.append(
-            attend_in_blocks(
-                score,
-                query[:, :, queries],
-                key[:, :, keys],
-                value[:, :, keys],
-                weights,
-                given.part(queries, keys, query_length, key_length),
-                block_length,
-                dropout,
-            )
-        )
-    if len(contexts) == 1:
-        return contexts[0]
-    return ops.concatenate(contexts, axis=2)
+        masks = given.part(queries, keys, query_length, key_length)
+        parts.append(Part(queries, keys, masks, block_length, dropout))
+    return parts
 
 
-def _parts(query_length, key_length, given, known):
+def _slices(query_length, key_length, given, known):
     """Slices of the queries, and of all keys that they may see."""
     whole = slice(0, query_length), slice(0, key_length)
     ordered = given.use_causal_mask or given.window_size is not None

@@ -10,10 +10,12 @@ T queries, S keys, H features of a query and a key, D of a value; t the
 queries of a block.
 """
 
+import functools
+
 import keras
 from keras import ops
 
-from layers._block_layout import BlockLayout
+from layers._block_layout import Layout
 from layers._recurrence import stacking_loop
 from layers.masks import EXCLUDED
 
@@ -21,9 +23,7 @@ from layers.masks import EXCLUDED
 EMPTY = -EXCLUDED
 
 
-def attend_in_blocks(
-    score, query, key, value, weights, given, block_length, dropout=None
-):
+def attend_in_blocks(score, query, key, value, weights, parts):
     """Context of a query-key attention.
 
     Args:
@@ -35,9 +35,7 @@ def attend_in_blocks(
         key: `(B, K, S, H)`.
         value: `(B, K, S, D)`.
         weights: Tuple of the tensors that `score` needs.
-        given: `Masks`.
-        block_length: How many queries at a time.
-        dropout: `BlockDropout` or None.
+        parts: A list of `Part`, of all queries in their order.
 
     Returns:
         `(B, N, T, D)`.
@@ -45,9 +43,7 @@ def attend_in_blocks(
 
     @ops.custom_gradient
     def attend(query, key, value, *weights):
-        blocks = _Blocks(
-            score, query, key, value, weights, given, block_length, dropout
-        )
+        blocks = _Blocks(score, query, key, value, weights, parts)
         context, sums = blocks.forward()
 
         def gradient(*arguments, upstream=None):
@@ -61,50 +57,61 @@ def attend_in_blocks(
 
 
 class _Blocks:
-    """The two loops over the groups of heads that share keys and values, and
-    in each over the blocks of the queries of all its heads."""
+    """The loop over the groups of heads that share keys and values, and in it
+    those over the blocks of the queries of all its heads, part by part.
 
-    def __init__(
-        self, score, query, key, value, weights, given, block_length, dropout
-    ):
-        self.score, self.weights = score, weights
-        self.given, self.dropout = given, dropout
-        self.layout = BlockLayout(query, key, block_length)
+    What a part needs of its group is cut out inside the loop, so that nothing
+    is kept for the gradient but what there was before. It is cut out in two
+    steps: an index that only the graph knows beside a slice, in one, makes
+    XLA begin the slice at 0, without a word.
+    """
+
+    def __init__(self, score, query, key, value, weights, parts):
+        self.score, self.weights, self.parts = score, weights, parts
+        self.layout = Layout(query, key)
         self.query = self.layout.group(query)
         self.key = self.layout.group_keys(key)
         self.value = self.layout.group_keys(value)
         self.wide = keras.backend.result_type(query.dtype, "float32")
 
-    def _logits(self, group, block, query, key):
+    def _logits(self, group, part, block, query, key):
         """Masked logits `(t, S)`, what the score keeps for the gradient, and
         where they stand: row of B x N and first query."""
-        row, head, first = self.layout.place(group, block)
+        row, head, first = self.layout.place(group, part, block)
         logits, kept = self.score.logits(query, key, *self.weights)
         logits = ops.cast(logits, self.wide)
-        mask = self.given.tile(
+        mask = part.given.tile(
             row,
             head,
             first,
-            self.layout.block_length,
-            self.layout.query_length,
-            self.layout.key_length,
+            part.block_length,
+            part.query_length,
+            part.key_length,
         )
         if mask is not None:
             logits = ops.where(mask, logits, EXCLUDED)
         return logits, kept, (row * self.layout.num_heads + head, first)
 
+    def _loop(self, part, step, carry, *kinds):
+        """Run `step` over the blocks of a part, and give what it gave of each
+        query, `(N / K, queries, F)`."""
+        zeros = part.zeros(self.layout.shared_by, *kinds)
+        carry, outputs = stacking_loop(step, carry, zeros)
+        return carry, tuple(map(part.join, outputs))
+
     def forward(self):
         """The context `(B, N, T, D)`, and of each row of scores the logarithm
-        of the sum, `(B * K, N / K * blocks, t, 1)`."""
+        of the sum, `(B * K, N / K, T, 1)`."""
 
-        def attend_of_block(group, block, key, value):
-            query = self.query[group, block]
-            logits, _, place = self._logits(group, block, query, key)
+        def attend_of_block(group, part, block, query, key, value):
+            logits, _, place = self._logits(
+                group, part, block, query[block], key
+            )
             highest = ops.max(logits, axis=-1, keepdims=True)
             exponentials = ops.exp(logits - highest)
             total = ops.sum(exponentials, axis=-1, keepdims=True)
-            if self.dropout is not None:
-                exponentials = self.dropout(exponentials, *place)
+            if part.dropout is not None:
+                exponentials = part.dropout(exponentials, *place)
             context = ops.matmul(ops.cast(exponentials, value.dtype), value)
             context = ops.cast(context, self.wide)
             some = highest > 0.5 * EXCLUDED
@@ -112,21 +119,32 @@ class _Blocks:
             sums = ops.where(some, highest + ops.log(total), EMPTY)
             return (), (ops.cast(context, value.dtype), sums)
 
-        def attend_of_group(group, carry):
-            key, value = self.key[group], self.value[group]
-            _, outputs = stacking_loop(
-                lambda block, carry: attend_of_block(group, block, key, value),
-                (),
-                self.layout.zeros_of_group(
-                    (value.shape[-1], value.dtype), (1, self.wide)
-                ),
-            )
-            return carry, outputs
-
-        outputs = self.layout.zeros(
-            (self.value.shape[-1], self.value.dtype), (1, self.wide)
+        kinds = (
+            (self.value.shape[-1], self.value.dtype),
+            (1, self.wide),
         )
-        _, (context, sums) = stacking_loop(attend_of_group, (), outputs)
+
+        def attend_of_part(group, part):
+            query = part.split(self.query[group])
+            key = self.key[group][part.keys]
+            value = self.value[group][part.keys]
+            _, outputs = self._loop(
+                part,
+                lambda block, carry: attend_of_block(
+                    group, part, block, query, key, value
+                ),
+                (),
+                *kinds,
+            )
+            return outputs
+
+        def attend_of_group(group, carry):
+            outputs = [attend_of_part(group, part) for part in self.parts]
+            return carry, _join_parts(outputs)
+
+        _, (context, sums) = stacking_loop(
+            attend_of_group, (), self.layout.zeros(*kinds)
+        )
         return self.layout.ungroup(context), sums
 
     def backward(self, context, sums, upstream):
@@ -136,22 +154,27 @@ class _Blocks:
             axis=-1,
             keepdims=True,
         )
-        delta, upstream = self.layout.group(delta), self.layout.group(upstream)
+        of_queries = (
+            self.query,
+            self.layout.group(upstream),
+            sums,
+            self.layout.group(delta),
+        )
 
-        def gradient_of_block(group, block, carry, key, value):
+        def gradient_of_block(group, part, block, carry, blocks, key, value):
             at_key, at_value, at_weights = carry
-            query, at_context = self.query[group, block], upstream[group, block]
-            logits, kept, place = self._logits(group, block, query, key)
-            scores = ops.exp(logits - sums[group, block])
+            query, at_context, sums, delta = (b[block] for b in blocks)
+            logits, kept, place = self._logits(group, part, block, query, key)
+            scores = ops.exp(logits - sums)
             at_scores = ops.einsum("td,sd->ts", at_context, value)
             at_scores = ops.cast(at_scores, self.wide)
             used = scores
-            if self.dropout is not None:
-                used = self.dropout(scores, *place)
-                at_scores = self.dropout(at_scores, *place)
+            if part.dropout is not None:
+                used = part.dropout(scores, *place)
+                at_scores = part.dropout(at_scores, *place)
             used = ops.cast(used, value.dtype)
             at_value = at_value + ops.einsum("ts,td->sd", used, at_context)
-            at_logits = scores * (at_scores - delta[group, block])
+            at_logits = scores * (at_scores - delta)
             at_logits = ops.cast(at_logits, query.dtype)
             at_query, more_at_key, more_at_weights = self.score.gradient(
                 at_logits, kept, query, key, *self.weights
@@ -159,17 +182,38 @@ class _Blocks:
             at_weights = tuple(map(ops.add, at_weights, more_at_weights))
             return (at_key + more_at_key, at_value, at_weights), (at_query,)
 
-        def gradient_of_group(group, at_weights):
-            key, value = self.key[group], self.value[group]
+        def gradient_of_part(group, part, at_weights):
+            blocks = [part.split(tensor[group]) for tensor in of_queries]
+            key = self.key[group][part.keys]
+            value = self.value[group][part.keys]
             zeros = (ops.zeros_like(key), ops.zeros_like(value), at_weights)
-            (at_key, at_value, at_weights), (at_query,) = stacking_loop(
+            (at_key, at_value, at_weights), (at_query,) = self._loop(
+                part,
                 lambda block, carry: gradient_of_block(
-                    group, block, carry, key, value
+                    group, part, block, carry, blocks, key, value
                 ),
                 zeros,
-                self.layout.zeros_of_group(
-                    (self.query.shape[-1], self.query.dtype)
-                ),
+                (self.query.shape[-1], self.query.dtype),
+            )
+            at_key, at_value = (
+                part.spread_keys(tensor, self.layout.key_length)
+                for tensor in (at_key, at_value)
+            )
+            return at_weights, at_query, at_key, at_value
+
+        def gradient_of_group(group, at_weights):
+            at_queries, at_keys, at_values = [], [], []
+            for part in self.parts:
+                at_weights, at_query, at_key, at_value = gradient_of_part(
+                    group, part, at_weights
+                )
+                at_queries.append((at_query,))
+                at_keys.append(at_key)
+                at_values.append(at_value)
+            (at_query,) = _join_parts(at_queries)
+            at_key, at_value = (
+                functools.reduce(ops.add, tensors)
+                for tensors in (at_keys, at_values)
             )
             return at_weights, (at_query, at_key, at_value)
 
@@ -188,3 +232,10 @@ class _Blocks:
             self.layout.ungroup_keys(at_value),
             *at_weights,
         )
+
+
+def _join_parts(outputs):
+    """What each part gave, as one: a list of tuples of `(N / K, T, F)`."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return tuple(ops.concatenate(tensors, axis=1) for tensors in zip(*outputs))

@@ -118,6 +118,12 @@ MUTATIONS = [
     ("masks", "ops.not_equal(token_ids", "ops.equal(token_ids", "test_masks"),
     # The blocks.
     (
+        "_block_layout",
+        "[(self.keys.start, behind), (0, 0)]",
+        "[(0, self.keys.start + behind), (0, 0)]",
+        PATH,
+    ),
+    (
         "_blockwise",
         "logits = ops.where(mask, logits, EXCLUDED)",
         "pass",
@@ -129,10 +135,15 @@ MUTATIONS = [
         "some = highest > 2 * EXCLUDED",
         PATH,
     ),
-    ("_block_layout", "head = head + block // self.num_blocks", "pass", PATH),
+    (
+        "_block_layout",
+        " * self.shared_by + block // num_blocks",
+        " * self.shared_by",
+        PATH,
+    ),
     (
         "_blockwise",
-        "at_logits = scores * (at_scores - delta[group, block])",
+        "at_logits = scores * (at_scores - delta)",
         "at_logits = scores * at_scores",
         PATH,
     ),
