@@ -29,6 +29,7 @@ default preset is fitted on its default data set."""
 
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
+    import zoo
     from training.configuration import config_first
     from training.configuration import fit_parser
     from training.configuration import resolve
@@ -50,7 +51,8 @@ def fit(argv):
     metrics = fit_run(configuration, run, arguments.data_dir, command)
     title = f"validation, epoch {metrics['best_epoch']}"
     print(score_table(title, metrics["validation"]))
-    _show_samples(run, configuration, arguments.data_dir)
+    if zoo.get_preset(configuration.preset).model.task == "translation":
+        _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
     if arguments.export and not finished:
         from serving import export_run

@@ -10,7 +10,8 @@ import zoo
 from benchmarks import _bahdanau_setting as common
 from benchmarks._timing import time_steps
 from training.fit import compile_model
-from training.recipe import Recipe
+from training.objective import translation_objective
+from training.recipe import TranslationRecipe
 from zoo._decoding import greedy_search
 
 
@@ -42,7 +43,7 @@ class Ours:
         self.model(self.inputs)
         for name, weight in common.make_weights(setting).items():
             self._assign(name, weight)
-        recipe = Recipe(
+        recipe = TranslationRecipe(
             learning_rate=setting.learning_rate,
             schedule="constant",
             warmup_steps=0,
@@ -51,7 +52,8 @@ class Ours:
             label_smoothing=setting.label_smoothing,
             jit=jit,
         )
-        self.compiled = compile_model(self.model, recipe, total_steps=10**6)
+        objective = translation_objective(self.model, recipe)
+        self.compiled = compile_model(objective, recipe, total_steps=10**6)
         self._translate = tf.function(self._greedy, jit_compile=jit)
 
     def _variables(self):

@@ -113,6 +113,17 @@ class ImagePreprocessor(tf.Module):
             )
         return cls(size, channels, mean, deviation, class_names, interpolation)
 
+    def with_classes(self, class_names):
+        """The same preprocessor for other classes."""
+        return type(self)(
+            self.size,
+            self.channels,
+            self.mean,
+            self.standard_deviation,
+            class_names,
+            self.interpolation,
+        )
+
     @property
     def image_shape(self):
         """`(height, width, channels)`."""

@@ -79,6 +79,10 @@ class TextClassificationPreprocessor(tf.Module):
         learned = TOKENIZERS[tokenizer].train(texts, vocabulary_size, lowercase)
         return cls(learned, class_names, max_sequence_length)
 
+    def with_classes(self, class_names):
+        """The same preprocessor for other classes."""
+        return type(self)(self.tokenizer, class_names, self.max_sequence_length)
+
     @property
     def vocabulary_size(self):
         """Number of tokens, the special ones included."""

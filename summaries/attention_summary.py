@@ -81,11 +81,7 @@ class AttentionSummary(keras.callbacks.Callback):
         scores = self.scores()
         if not scores and not scalars:
             return
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.log_dir))
-        with self._writer.as_default(step):
-            for tag, value in (scalars or {}).items():
-                tf.summary.scalar(tag, value)
+        self.write_scalars(step, scalars or {})
         write_attention(
             self._writer,
             scores,
@@ -93,6 +89,14 @@ class AttentionSummary(keras.callbacks.Callback):
             step,
             max_images=self.max_images,
         )
+
+    def write_scalars(self, step, scalars):
+        """Write nothing but `{tag: value}`."""
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
+        with self._writer.as_default(step):
+            for tag, value in scalars.items():
+                tf.summary.scalar(tag, value)
 
     def scores(self):
         """The scores of the wanted layers on the samples.

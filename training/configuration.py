@@ -10,6 +10,7 @@ import datasets
 import zoo
 from training.recipe import PREPROCESSING
 from training.recipe import Recipe
+from training.recipe import RECIPES
 
 DEFAULT_PRESET = "bahdanau_translator_tiny"
 
@@ -20,6 +21,7 @@ _FROM_DATA = {
     "vocabulary_size",
     "num_classes",
     "image_shape",
+    "max_sequence_length",
 }
 
 
@@ -116,7 +118,7 @@ def fit_parser(argv):
         default=True,
         help="Whether to export the model in the end.",
     )
-    parser.add_class_arguments(Recipe)
+    parser.add_class_arguments(RECIPES[preset.model.task])
     parser.add_class_arguments(PREPROCESSING[preset.model.task])
     parser.add_class_arguments(preset.model, "model", skip=_FROM_DATA)
     parser.add_function_arguments(loader, "data", skip={"data_dir", "path"})
@@ -197,7 +199,7 @@ def configuration_of(values):
         data=values["data"],
         model=values["model"],
         preprocessing=_make(PREPROCESSING[task], values),
-        recipe=_make(Recipe, values),
+        recipe=_make(RECIPES[task], values),
         init_from=values["init_from"],
     )
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from layers import record_attention
 from preprocessing import alignment
-from preprocessing.batching import PairBatches
+from preprocessing.pair_batches import PairBatches
 from training import metrics
 from training.resume import write_atomically
 from training.translation import Pairs

@@ -1,83 +1,19 @@
 """Fit a model by a recipe: the loop over epochs, with scores after each."""
 
-import contextlib
 import time
 
 import keras
 import tqdm
 
-from training.guided_alignment import GuidedTranslator
-from training.losses import GuidedAlignmentLoss
-from training.losses import TokenCrossEntropy
+from training.optimizer import averaged_weights
+from training.optimizer import make_optimizer
 from training.progress import ProgressBar
 from training.progress import StopWhenNotFinite
 from training.resume import TrainingState
 from training.resume import write_atomically
-from training.schedules import WarmupSchedule
 
 # Scores of which less is better.
 _SMALLER_IS_BETTER = ("loss", "alignment_error_rate")
-
-
-def make_optimizer(recipe, total_steps):
-    """AdamW by the recipe, with its schedule, clipping and averaging."""
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=WarmupSchedule(
-            recipe.learning_rate,
-            recipe.warmup_steps,
-            total_steps,
-            recipe.schedule,
-        ),
-        weight_decay=recipe.weight_decay,
-        beta_2=0.98,
-        epsilon=1e-9,
-        global_clipnorm=recipe.gradient_clip_norm or None,
-        use_ema=recipe.average_decay > 0,
-        ema_momentum=recipe.average_decay or 0.99,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
-def compile_model(model, recipe, total_steps):
-    """Give the model its optimizer and losses.
-
-    Returns:
-        The Keras model to fit: `model` itself or a wrapper around it that
-        has its attention as a second output.
-    """
-    tokens = TokenCrossEntropy(recipe.label_smoothing)
-    options = {
-        "optimizer": make_optimizer(recipe, total_steps),
-        "jit_compile": recipe.jit,
-    }
-    if not recipe.guided_alignment:
-        model.compile(loss=tokens, **options)
-        return model
-    guided = GuidedTranslator(model)
-    guided.compile(
-        loss={"tokens": tokens, "alignment": GuidedAlignmentLoss()},
-        loss_weights={"tokens": 1.0, "alignment": recipe.guided_alignment},
-        **options,
-    )
-    return guided
-
-
-@contextlib.contextmanager
-def averaged_weights(model):
-    """Inside, the model has the moving averages as its weights."""
-    # With float16 it is wrapped in one that scales the loss.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if not optimizer.use_ema:
-        yield
-        return
-    own = [variable.numpy() for variable in model.trainable_variables]
-    optimizer.finalize_variable_values(model.trainable_variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(model.trainable_variables, own):
-            variable.assign(value)
 
 
 def is_better(metric, score, best):
@@ -91,7 +27,7 @@ class ScoreEachEpoch(keras.callbacks.Callback):
     """After each epoch: scores, the best model, the state for a resume.
 
     Args:
-        translator: The model that is kept.
+        kept: The model that is kept.
         recipe: The `Recipe`.
         state: The `TrainingState`.
         evaluate: Function without arguments that gives the scores.
@@ -100,9 +36,9 @@ class ScoreEachEpoch(keras.callbacks.Callback):
             in place, as the one that writes for TensorBoard.
     """
 
-    def __init__(self, translator, recipe, state, evaluate, path, watch=()):
+    def __init__(self, kept, recipe, state, evaluate, path, watch=()):
         super().__init__()
-        self.translator = translator
+        self.kept = kept
         self.recipe = recipe
         self.state = state
         self.evaluate = evaluate
@@ -119,7 +55,7 @@ class ScoreEachEpoch(keras.callbacks.Callback):
             scores = self.evaluate()
             best = best_epoch(metric, self.state.history)[1]
             if is_better(metric, scores[metric], best):
-                write_atomically(self.path, self.translator.save)
+                write_atomically(self.path, self.kept.save)
             for function in self.watch:
                 function(epoch, {"training_loss": logs["loss"], **scores})
         scores["training_loss"] = logs["loss"]
@@ -156,13 +92,24 @@ def best_epoch(metric, history):
     return number, best
 
 
-def fit(model, recipe, batches, evaluate, checkpoints, watch=()):
+def compile_model(objective, recipe, total_steps):
+    """Give the fitted model of an `Objective` its optimizer and losses."""
+    objective.fitted.compile(
+        optimizer=make_optimizer(recipe, total_steps),
+        loss=objective.loss,
+        loss_weights=objective.loss_weights,
+        jit_compile=recipe.jit,
+    )
+    return objective.fitted
+
+
+def fit(objective, recipe, batches, evaluate, checkpoints, watch=()):
     """Fit a model, or go on with a fit that was interrupted.
 
     Args:
-        model: A built translator.
+        objective: The `Objective`, whose model is built.
         recipe: The `Recipe`.
-        batches: The `PairBatches` of the training data.
+        batches: The `Batches` of the training data.
         evaluate: Function without arguments that gives the validation
             scores.
         checkpoints: Folder for the checkpoints and for `best.keras`.
@@ -175,8 +122,8 @@ def fit(model, recipe, batches, evaluate, checkpoints, watch=()):
         FloatingPointError: If the loss is no longer finite.
     """
     steps = batches.steps_per_epoch
-    compiled = compile_model(model, recipe, steps * recipe.epochs)
-    if compiled is not model:
+    compiled = compile_model(objective, recipe, steps * recipe.epochs)
+    if not compiled.built:
         inputs, *_ = next(iter(batches.epochs().take(1)))
         compiled(inputs)
     compiled.optimizer.build(compiled.trainable_variables)
@@ -204,7 +151,7 @@ def fit(model, recipe, batches, evaluate, checkpoints, watch=()):
             StopWhenNotFinite(),
             ProgressBar(steps * recipe.epochs, steps * state.epoch),
             ScoreEachEpoch(
-                model,
+                objective.model,
                 recipe,
                 state,
                 evaluate,

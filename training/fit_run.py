@@ -1,6 +1,7 @@
 """From a configuration to a fitted model in its run folder."""
 
 import dataclasses
+import math
 
 import keras
 
@@ -13,8 +14,9 @@ from training.hardware import hardware
 from training.run import Run
 from training.task import load_task
 
-# Samples whose attention is drawn each epoch.
+# Samples whose attention is drawn, and at most how many times in a fit.
 _MAPS = 6
+_DRAWINGS = 30
 
 # Tags of scores that are not of the validation data as such.
 _TAGS = {
@@ -52,13 +54,19 @@ def fit_run(configuration, run, data_dir=None, command=""):
         f"{model.count_params():,} parameters"
     )
     task.check_model(recipe, model)
+    for note in task.loaded.notes:
+        print(f"note       {note}")
     history = fit(
-        model,
+        task.objective(recipe, model, preprocessor),
         recipe,
         batches,
         task.evaluator(model, preprocessor, "validation").evaluate,
         run.checkpoints,
-        watch=[watch_attention(run, model, task.samples(preprocessor))],
+        watch=[
+            watch_attention(
+                run, model, task.samples(model, preprocessor), recipe.epochs
+            )
+        ],
     )
     epoch, _ = best_epoch(recipe.validation_metric, history)
     metrics = {
@@ -82,7 +90,8 @@ def _preprocessor(task, configuration, run):
     if preprocessor is not None:
         return preprocessor
     if configuration.init_from:
-        preprocessor = Run.find(configuration.init_from).load_preprocessor()
+        start = Run.find(configuration.init_from).load_preprocessor()
+        preprocessor = task.adapt(start)
     else:
         options = dataclasses.asdict(configuration.preprocessing)
         try:
@@ -126,8 +135,12 @@ def _start_from(configuration, inputs):
     return fresh
 
 
-def watch_attention(run, model, samples):
-    """What writes for TensorBoard after each epoch."""
+def watch_attention(run, model, samples, epochs):
+    """What writes for TensorBoard after each epoch.
+
+    Maps take seconds: of a fit of many short epochs not all have them.
+    """
+    every = math.ceil(epochs / _DRAWINGS)
     summary = AttentionSummary(
         run.tensorboard, samples, max_images=_MAPS, model=model
     )
@@ -138,6 +151,9 @@ def watch_attention(run, model, samples):
             for name, value in scores.items()
             if isinstance(value, float)
         }
-        summary.write(epoch, scalars=scalars)
+        if epoch % every == 0 or epoch + 1 == epochs:
+            summary.write(epoch, scalars=scalars)
+        else:
+            summary.write_scalars(epoch, scalars)
 
     return write

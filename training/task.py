@@ -10,6 +10,14 @@ from training.configuration import ConfigurationError
 # Of the kind of data that a model is fitted on.
 _TASKS = {
     "translation": ("training.translation_task", "TranslationTask"),
+    "text_classification": (
+        "training.text_classification_task",
+        "TextClassificationTask",
+    ),
+    "image_classification": (
+        "training.image_classification_task",
+        "ImageClassificationTask",
+    ),
 }
 
 
@@ -56,6 +64,10 @@ class Task(abc.ABC):
             options: The fields of the preprocessing.
         """
 
+    def adapt(self, preprocessor):
+        """The preprocessor of another run, for these data."""
+        return preprocessor
+
     @abc.abstractmethod
     def sizes(self, preprocessor):
         """Arguments of the model that come from the data."""
@@ -81,11 +93,15 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
+    def objective(self, recipe, model, preprocessor):
+        """The `Objective` of the fit."""
+
+    @abc.abstractmethod
     def evaluator(self, model, preprocessor, split):
         """What scores the model on a split: it has `evaluate()`."""
 
     @abc.abstractmethod
-    def samples(self, preprocessor):
+    def samples(self, model, preprocessor):
         """The `AttentionSamples` that TensorBoard shows."""
 
     def describe(self):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from preprocessing import alignment
-from preprocessing.batching import TokenizedPairs
+from preprocessing.pair_batches import TokenizedPairs
 
 _ROWS_AT_ONCE = 4096
 

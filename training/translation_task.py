@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.batching import PairBatches
+from preprocessing.pair_batches import PairBatches
 from preprocessing.special_tokens import PADDING_ID
 from preprocessing.special_tokens import START_ID
 from preprocessing.translation import TranslationPreprocessor
@@ -11,6 +11,7 @@ from summaries import AttentionSamples
 from summaries import Side
 from training.configuration import ConfigurationError
 from training.evaluation import TranslationEvaluator
+from training.objective import translation_objective
 from training.task import Task
 from training.translation import describe
 from training.translation import read_pairs
@@ -100,12 +101,15 @@ class TranslationTask(Task):
                 f"Received: guided_alignment={recipe.guided_alignment}"
             )
 
+    def objective(self, recipe, model, preprocessor):
+        return translation_objective(model, recipe)
+
     def evaluator(self, model, preprocessor, split):
         return TranslationEvaluator(
             model, preprocessor, self.splits[split], self.loaded.target_language
         )
 
-    def samples(self, preprocessor):
+    def samples(self, model, preprocessor):
         validation = self.splits["validation"]
         rows = np.linspace(0, len(validation) - 1, _WATCHED).astype(int)
         pairs = validation.select(np.unique(rows))

@@ -79,6 +79,8 @@ class TransformerClassifier(EncoderClassifier):
         [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3.
     """
 
+    task = "text_classification"
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -210,12 +212,17 @@ def _small_numbers():
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
-def _preset(size, architecture, vocabulary_size, **settings):
+def _preset(size, architecture, preprocessing, **settings):
     return Preset(
         name=f"transformer_classifier_{size}",
         model=TransformerClassifier,
         architecture=architecture,
-        counted_with={"vocabulary_size": vocabulary_size, "num_classes": None},
+        preprocessing=preprocessing,
+        counted_with={
+            "vocabulary_size": preprocessing["vocabulary_size"],
+            "max_sequence_length": preprocessing["max_sequence_length"],
+            "num_classes": None,
+        },
         **settings,
     )
 
@@ -229,7 +236,6 @@ def _bert(size, num_layers, num_heads, hidden_dim, parameters):
             "num_heads": num_heads,
             "hidden_dim": hidden_dim,
             "intermediate_dim": 4 * hidden_dim,
-            "max_sequence_length": 512,
             "num_segments": 2,
             "pooling": "class_token",
             "pooler": True,
@@ -238,11 +244,10 @@ def _bert(size, num_layers, num_heads, hidden_dim, parameters):
             "attention_dropout": 0.1,
             "layer_norm_epsilon": 1e-12,
         },
-        vocabulary_size=30_522,
+        {"vocabulary_size": 30_522, "max_sequence_length": 512},
         parameters=parameters,
         dataset="sst2",
         recipe={"epochs": 3, "learning_rate": 3e-5, "weight_decay": 0.01},
-        preprocessing={"tokenizer": "subword", "vocabulary_size": 30_522},
         paper="Devlin et al., 2019, https://arxiv.org/abs/1810.04805",
     )
 
@@ -255,15 +260,13 @@ register(
             "num_heads": 4,
             "hidden_dim": 64,
             "intermediate_dim": 128,
-            "max_sequence_length": 64,
             "pooling": "attention",
             "dropout": 0.1,
         },
-        vocabulary_size=2000,
+        {"vocabulary_size": 2000, "max_sequence_length": 64},
         parameters=199_232,
         dataset="language_id",
         recipe={"epochs": 10, "learning_rate": 2e-3},
-        preprocessing={"tokenizer": "subword", "vocabulary_size": 2000},
         paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
     ),
     _preset(
@@ -273,13 +276,16 @@ register(
             "num_heads": 4,
             "hidden_dim": 128,
             "intermediate_dim": 256,
-            "max_sequence_length": 128,
             "pooling": "attention",
             "dropout": 0.4,
             "attention_dropout": 0.1,
             "stochastic_depth": 0.1,
         },
-        vocabulary_size=4000,
+        {
+            "vocabulary_size": 4000,
+            "max_sequence_length": 128,
+            "lowercase": True,
+        },
         parameters=793_728,
         dataset="sst2",
         recipe={
@@ -288,11 +294,6 @@ register(
             "weight_decay": 0.05,
             "label_smoothing": 0.1,
             "average_decay": 0.999,
-        },
-        preprocessing={
-            "tokenizer": "subword",
-            "vocabulary_size": 4000,
-            "lowercase": True,
         },
         paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
     ),

@@ -87,6 +87,8 @@ class VisionTransformer(EncoderClassifier):
         [Lee et al., 2021](https://arxiv.org/abs/2112.13492).
     """
 
+    task = "image_classification"
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -283,7 +285,7 @@ register(
             },
             dataset="images:DIR",
             recipe={"epochs": 100, "learning_rate": 1e-3, "weight_decay": 0.05},
-            preprocessing={},
+            preprocessing={"height": 224, "width": 224, "channels": 3},
             parameters=parameters,
             counted_with={"image_shape": (224, 224, 3), "num_classes": None},
             paper="Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929",

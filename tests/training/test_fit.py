@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.batching import PairBatches
-from preprocessing.batching import TokenizedPairs
-from training.fit import averaged_weights
+from preprocessing.pair_batches import PairBatches
+from preprocessing.pair_batches import TokenizedPairs
 from training.fit import best_epoch
-from training.fit import fit
+from training.fit import fit as fit_objective
 from training.fit import is_better
-from training.fit import make_optimizer
+from training.objective import translation_objective
+from training.optimizer import averaged_weights
+from training.optimizer import make_optimizer
 from training.progress import StopWhenNotFinite
-from training.recipe import Recipe
+from training.recipe import TranslationRecipe
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -44,8 +45,14 @@ def model(batches):
     return model
 
 
+def fit(model, recipe, *arguments, **options):
+    """Fit on the next token."""
+    objective = translation_objective(model, recipe)
+    return fit_objective(objective, recipe, *arguments, **options)
+
+
 def _recipe(**options):
-    return Recipe(
+    return TranslationRecipe(
         **{
             "epochs": 3,
             "learning_rate": 0.1,

@@ -29,8 +29,8 @@ def prepare(tmp_path, monkeypatch):
     """Runs all but the loop over epochs; gives what the loop would get."""
     found = {}
 
-    def fit(model, recipe, batches, evaluate, checkpoints, watch=()):
-        found.update(model=model, recipe=recipe, batches=batches)
+    def fit(objective, recipe, batches, evaluate, checkpoints, watch=()):
+        found.update(model=objective.model, recipe=recipe, batches=batches)
         return [{"loss": 1.0, "seconds": 1.0}]
 
     monkeypatch.setattr(module, "fit", fit)

@@ -1,7 +1,8 @@
 import pytest
 
-from training.recipe import Recipe
 from training.recipe import TextPreprocessing
+from training.recipe import TranslationPreprocessing
+from training.recipe import TranslationRecipe
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from training.recipe import TextPreprocessing
 )
 def test_a_value_out_of_range_is_refused(name, value):
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
-        Recipe(**{name: value})
+        TranslationRecipe(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -33,11 +34,11 @@ def test_a_value_out_of_range_is_refused(name, value):
 )
 def test_preprocessing_out_of_range_is_refused(name, value):
     with pytest.raises(ValueError, match=f"Received: {name}={value}"):
-        TextPreprocessing(**{name: value})
+        TranslationPreprocessing(**{name: value})
 
 
 def test_the_ends_of_the_ranges_are_allowed():
-    Recipe(
+    TranslationRecipe(
         epochs=1,
         warmup_steps=0,
         weight_decay=0.0,
@@ -46,4 +47,5 @@ def test_the_ends_of_the_ranges_are_allowed():
         average_decay=0.0,
         seed=2**32 - 1,
     )
-    TextPreprocessing(vocabulary_size=5, max_sequence_length=2)
+    TranslationPreprocessing(vocabulary_size=5, max_sequence_length=2)
+    TextPreprocessing(vocabulary_size=5, max_sequence_length=3)

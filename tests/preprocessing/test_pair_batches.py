@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.batching import bucket_lengths
-from preprocessing.batching import PairBatches
-from preprocessing.batching import TokenizedPairs
+from preprocessing.batches import bucket_lengths
+from preprocessing.pair_batches import PairBatches
+from preprocessing.pair_batches import TokenizedPairs
 from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import START_ID
 

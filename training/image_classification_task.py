@@ -1,0 +1,183 @@
+"""Fitting classifiers of pictures."""
+
+import base64
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from preprocessing.classification_batches import ImageBatches
+from preprocessing.image_classification import ImagePreprocessor
+from summaries import AttentionSamples
+from summaries import Side
+from training.augmentation import AugmentedClassifier
+from training.classification_task import ClassificationTask
+from training.classification_task import EVALUATION_BATCH_SIZE
+from training.configuration import ConfigurationError
+from training.objective import Objective
+
+_ROWS_AT_ONCE = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """The pictures of a split: pixels in memory, or paths of files.
+
+    Attributes:
+        images: uint8 `(num_images, height, width, channels)`; or paths or
+            contents of files, `(num_images,)` strings.
+        labels: `(num_images,)`, the numbers of their classes in the data.
+        are_paths: Whether the strings are paths.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    are_paths: bool = False
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def are_pixels(self):
+        """Whether the pictures are pixels, of one size."""
+        return self.images.dtype == np.uint8
+
+    def select(self, rows):
+        """The pictures of these rows, as the preprocessing takes them."""
+        images = self.images[rows]
+        if self.are_paths:
+            images = np.array([tf.io.read_file(x).numpy() for x in images])
+        return tf.constant(images)
+
+    def describe(self, row):
+        """What an evaluation says of an example."""
+        if self.are_paths:
+            return {"path": self.images[row].decode(errors="replace")}
+        return {"number": int(row)}
+
+
+class ImageClassificationTask(ClassificationTask):
+    """See `Task`; the splits are `Images`."""
+
+    preprocessor = ImagePreprocessor
+    examples = "images"
+
+    def read(self, dataset):
+        # A file is read when it is its turn, again in each epoch.
+        are_paths = "path" in dataset.element_spec
+        column = "path" if are_paths else "image"
+        images, labels = [], [np.zeros(0, np.int32)]
+        for batch in dataset.batch(_ROWS_AT_ONCE):
+            images.append(batch[column].numpy())
+            labels.append(batch["label"].numpy())
+        images = np.concatenate(images) if images else np.zeros(0, object)
+        return Images(images, np.concatenate(labels), are_paths)
+
+    def train_preprocessor(self, options):
+        train = self.splits["train"]
+        given = dict(options)
+        size = given.pop("height"), given.pop("width")
+        channels = given.pop("channels")
+        if train.are_pixels:
+            _, *own, own_channels = train.images.shape
+            size = tuple(a or b for a, b in zip(size, own))
+            channels = channels or own_channels
+        elif not min(size):
+            raise ConfigurationError(
+                "Files of pictures may have any size, so the size of the "
+                "model's pictures must be given. "
+                f"Received: height={size[0]}, width={size[1]}"
+            )
+        return ImagePreprocessor.train(
+            (
+                train.select(slice(start, start + _ROWS_AT_ONCE))
+                for start in range(0, len(train), _ROWS_AT_ONCE)
+            ),
+            self.loaded.class_names,
+            size,
+            channels or 3,
+            **given,
+        )
+
+    def sizes(self, preprocessor):
+        return {
+            **super().sizes(preprocessor),
+            "image_shape": preprocessor.image_shape,
+        }
+
+    def example_inputs(self, preprocessor):
+        return np.zeros((1, *preprocessor.image_shape), np.float32)
+
+    def training_batches(self, recipe, preprocessor):
+        batches = self._batches(
+            preprocessor,
+            "train",
+            recipe.batch_size,
+            preprocessor.decode,
+            recipe.seed,
+        )
+        height, width, channels = preprocessor.image_shape
+        print(self.describe_split("train", self.splits["train"].labels))
+        print(
+            f"batches    {batches.steps_per_epoch:,} an epoch, of "
+            f"{batches.batch_sizes[0]} images, {height} x {width} x {channels}"
+        )
+        return batches
+
+    def report_validation(self, preprocessor):
+        labels = self.splits["validation"].labels
+        print(self.describe_split("validation", labels))
+
+    def objective(self, recipe, model, preprocessor):
+        fitted = AugmentedClassifier(
+            model,
+            recipe,
+            preprocessor.image_shape,
+            preprocessor.normalize,
+            self.class_weights(recipe, preprocessor),
+        )
+        return Objective(model, fitted, self.loss(recipe))
+
+    def evaluation_batches(self, preprocessor, split):
+        return self._batches(
+            preprocessor, split, EVALUATION_BATCH_SIZE, preprocessor.encode
+        )
+
+    def samples(self, model, preprocessor):
+        images = self.splits["validation"].select(self.watched())
+        inputs, _ = preprocessor.encode(images)
+        rows, columns = model.grid_shape_of(inputs)
+        names = ["class"] * model.num_prefix_tokens
+        names += [f"{r},{c}" for r in range(rows) for c in range(columns)]
+        return AttentionSamples(
+            inputs=inputs,
+            sides={
+                "patches": Side([names] * len(inputs)),
+                "pooled": Side([["pooled"]] * len(inputs)),
+            },
+            layer_sides={
+                "*pooling*": ("pooled", "patches"),
+                "*": ("patches", "patches"),
+            },
+        )
+
+    @property
+    def example(self):
+        validation = self.splits["validation"]
+        picture = validation.select([0])
+        if validation.are_pixels:
+            picture = [tf.io.encode_png(picture[0])]
+        content = base64.b64encode(picture[0].numpy()).decode()
+        return {"image_png_base64": content}
+
+    def _batches(self, preprocessor, split, batch_size, decode, seed=0):
+        found = self.splits[split]
+        return ImageBatches(
+            found.images,
+            self.labels(preprocessor, split),
+            len(preprocessor.classes),
+            batch_size,
+            decode,
+            seed,
+            read=found.are_paths,
+        )
