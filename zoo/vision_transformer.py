@@ -351,7 +351,15 @@ register(
             "stochastic_depth": 0.1,
         },
         parameters=360_970,
-        recipe={**_RECIPE, "epochs": 40},
+        recipe={
+            **_RECIPE,
+            "epochs": 40,
+            "batch_size": 128,
+            "learning_rate": 2e-3,
+            "warmup_steps": 400,
+            "crop_padding": 2,
+            "flip": True,
+        },
     ),
     _small_pictures(
         # CCT-4/3x2 of the paper.
@@ -367,6 +375,14 @@ register(
             "stochastic_depth": 0.1,
         },
         parameters=483_658,
-        recipe={**_RECIPE, "epochs": 100},
+        recipe={
+            **_RECIPE,
+            "epochs": 100,
+            "batch_size": 128,
+            "crop_padding": 4,
+            "flip": True,
+            "rand_augment": 2,
+            "random_erasing": 0.25,
+        },
     ),
 )
