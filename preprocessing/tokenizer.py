@@ -28,6 +28,8 @@ class Tokenizer(tf.Module, abc.ABC):
     kind = ""  # the name of the class in a saved preprocessor
     file_suffix = ""  # of the file that `save` writes
     vocabulary = ()  # the token strings, by id
+    special_ids = tuple(range(len(SPECIAL_TOKENS)))  # tokens that are no text
+    mask_id = UNKNOWN_ID  # stands where a token is hidden
 
     def __init__(self, lowercase=False):
         super().__init__()

@@ -56,6 +56,11 @@ def fit_run(configuration, run, data_dir=None, command=""):
     task.check_model(recipe, model)
     for note in task.loaded.notes:
         print(f"note       {note}")
+    pretraining = None
+    if not run.is_fitting:
+        pretraining = task.pretrain(
+            recipe, model, preprocessor, batches, run.pretraining
+        )
     history = fit(
         task.objective(recipe, model, preprocessor),
         recipe,
@@ -79,6 +84,7 @@ def fit_run(configuration, run, data_dir=None, command=""):
         "parameters": model.count_params(),
         "training_seconds": sum(scores["seconds"] for scores in history),
         "history": history,
+        **({"pretraining": pretraining} if pretraining else {}),
     }
     run.save_metrics(metrics)
     return metrics
@@ -105,7 +111,7 @@ def _preprocessor(task, configuration, run):
 def _model(task, configuration, run, preprocessor):
     inputs = task.example_inputs(preprocessor)
     # A run that goes on has its weights in its own checkpoint.
-    if configuration.init_from and not any(run.checkpoints.glob("*")):
+    if configuration.init_from and not run.is_fitting:
         return _start_from(configuration, inputs)
     try:
         model = zoo.create_model(

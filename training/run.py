@@ -22,6 +22,7 @@ class Run:
 
         config.yaml        everything resolved; `fit --config` repeats it
         preprocessor/      tokenizers, labels
+        pretraining/       the same as checkpoints/, of what comes before
         checkpoints/       the state of the training, and best.keras
         tensorboard/
         metrics.json       validation scores of the best epoch, and all epochs
@@ -34,6 +35,7 @@ class Run:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.checkpoints = self.directory / "checkpoints"
+        self.pretraining = self.directory / "pretraining"
         self.tensorboard = self.directory / "tensorboard"
         self.model_path = self.checkpoints / "best.keras"
 
@@ -54,7 +56,7 @@ class Run:
             lines = differences(run.config, new)
             if not lines:
                 return run
-            if any(run.checkpoints.glob("*")):
+            if run.is_fitting or any(run.pretraining.glob("*")):
                 listed = "\n".join(lines)
                 raise ConfigurationError(
                     f"{directory} is a run of another configuration:\n"
@@ -90,6 +92,11 @@ class Run:
     def name(self):
         """Name of the folder."""
         return self.directory.resolve().name
+
+    @property
+    def is_fitting(self):
+        """Whether there is a state of the training, after any pretraining."""
+        return any(self.checkpoints.glob("*"))
 
     @property
     def config_path(self):

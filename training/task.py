@@ -80,6 +80,14 @@ class Task(abc.ABC):
     def training_batches(self, recipe, preprocessor):
         """Batches of the training data, which are described in print."""
 
+    def pretrain(self, recipe, model, preprocessor, batches, directory):
+        """Fit the model to another aim first, where the recipe says so.
+
+        Returns:
+            The scores of each epoch, or None.
+        """
+        return None
+
     @abc.abstractmethod
     def report_validation(self, preprocessor):
         """Describe the validation data in print."""

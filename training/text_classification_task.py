@@ -12,6 +12,7 @@ from summaries import AttentionSamples
 from summaries import Side
 from training.classification_task import ClassificationTask
 from training.classification_task import EVALUATION_BATCH_SIZE
+from training.pretraining import pretrain
 
 _ROWS_AT_ONCE = 4096
 
@@ -85,6 +86,14 @@ class TextClassificationTask(ClassificationTask):
             f"{', '.join(map(str, batches.lengths))}"
         )
         return batches
+
+    def pretrain(self, recipe, model, preprocessor, batches, directory):
+        if recipe.pretrain == "none":
+            return None
+        validation = self.evaluation_batches(preprocessor, "validation")
+        return pretrain(
+            model, recipe, preprocessor, batches, validation, directory
+        )
 
     def report_validation(self, preprocessor):
         tokens = self._tokens(preprocessor, "validation")
