@@ -49,6 +49,15 @@ class TokenHider(keras.Model):
     def call(self, inputs, training=None):
         return self.model(inputs, training=training)
 
+    @property
+    def trainable_weights(self):
+        """Those of the model that take part."""
+        return self.model.trainable_weights
+
+    @property
+    def trainable_variables(self):
+        return self.trainable_weights
+
     def train_step(self, data):
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         shape = (3, *tf.unstack(tf.shape(inputs["tokens"])))
@@ -118,7 +127,7 @@ class HiddenTokenEvaluator:
     def evaluate(self):
         """`loss` (cross-entropy of a hidden token, in nats) and `accuracy`."""
         sums = np.zeros(3)
-        for number, (rows, inputs, _) in enumerate(self.batches.with_rows()):
+        for number, (_, inputs, _) in enumerate(self.batches.with_rows()):
             sums += self._compare(inputs["tokens"], number).numpy()
         loss, right, count = sums
         return {"loss": loss / count, "accuracy": right / count}

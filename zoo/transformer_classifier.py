@@ -266,7 +266,7 @@ register(
         {"vocabulary_size": 2000, "max_sequence_length": 64},
         parameters=199_232,
         dataset="language_id",
-        recipe={"epochs": 10, "learning_rate": 2e-3},
+        recipe={"epochs": 10, "learning_rate": 2e-3, "jit": False},
         paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
     ),
     _preset(
@@ -294,6 +294,7 @@ register(
             "weight_decay": 0.05,
             "label_smoothing": 0.1,
             "average_decay": 0.999,
+            "jit": False,
         },
         paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
     ),
