@@ -137,7 +137,7 @@ class _OneOf(keras.layers.Layer):
     """One of two layers, drawn for each batch."""
 
     def __init__(self, choices, seed):
-        super().__init__(dtype="float32")
+        super().__init__(dtype="float32", name="one_of")
         self.choices = choices
         self.generator = keras.random.SeedGenerator(seed)
 

@@ -130,7 +130,7 @@ class HiddenTokenEvaluator:
         for number, (_, inputs, _) in enumerate(self.batches.with_rows()):
             sums += self._compare(inputs["tokens"], number).numpy()
         loss, right, count = sums
-        return {"loss": loss / count, "accuracy": right / count}
+        return {"loss": float(loss / count), "accuracy": float(right / count)}
 
     def _compare_batch(self, tokens, number):
         shape = tf.concat([[3], tf.shape(tokens)], axis=0)

@@ -1,5 +1,6 @@
 """What a classifier of texts and one of pictures have in common."""
 
+import functools
 import inspect
 
 import keras
@@ -7,6 +8,7 @@ from keras import ops
 
 from layers import AttentionPooling
 from layers import Dropout
+from layers.masks import check_mask
 from zoo._attention_model import AttentionModel
 from zoo._transformer_encoder import TransformerEncoder
 
@@ -67,23 +69,23 @@ class EncoderClassifier(AttentionModel):
         layers = (self.attention_pooling, self.pooler_dense, self.head)
         return [layer for layer in layers if layer is not None]
 
-    def call(self, inputs, training=None):
-        features = self.features(inputs, training=training)
+    def call(self, inputs, token_mask=None, training=None):
+        features = self.features(inputs, token_mask, training=training)
         if self.head is None:
             return features
         logits = self.head(self.drop(features, training=training))
         return ops.cast(logits, _wide(logits.dtype))
 
-    def encode(self, inputs, training=None):
+    def encode(self, inputs, token_mask=None, training=None):
         """States of the last layer, `(batch_size, length, hidden_dim)`."""
         embedded = self.embed(inputs, training=training)
-        mask = self.padding_of(inputs)
+        mask = self._mask_of(inputs, token_mask)
         return self.encoder(embedded, mask=mask, training=training)
 
-    def features(self, inputs, training=None):
+    def features(self, inputs, token_mask=None, training=None):
         """What the head sees: one vector each, `(batch_size, hidden_dim)`."""
-        states = self.encode(inputs, training=training)
-        mask = self.padding_of(inputs)
+        states = self.encode(inputs, token_mask, training=training)
+        mask = self._mask_of(inputs, token_mask)
         if self.pooling == "class_token":
             pooled = states[:, 0]
         elif self.pooling == "mean":
@@ -95,6 +97,13 @@ class EncoderClassifier(AttentionModel):
         if self.pooler_dense is not None:
             pooled = self.pooler_dense(pooled)
         return pooled
+
+    def _mask_of(self, inputs, token_mask):
+        """Which tokens take part: those that are real and not left out."""
+        real = self.padding_of(inputs)
+        token_mask = check_mask(token_mask, "token_mask", rank=2)
+        masks = [mask for mask in (real, token_mask) if mask is not None]
+        return functools.reduce(ops.logical_and, masks) if masks else None
 
     def embed(self, inputs, training=None):
         """What the encoder sees, `(batch_size, length, hidden_dim)`."""

@@ -58,6 +58,8 @@ class TransformerClassifier(EncoderClassifier):
         inputs: A dictionary: `tokens`, ids padded with 0
             `(batch_size, length)`, and, if there are segments, `segments`, of
             the same shape; all are of segment 0 without it.
+        token_mask: Boolean `(batch_size, length)`: False leaves a token out
+            as if it were not there, to see what depends on it.
         training: Whether dropout is active.
 
     Returns:

@@ -66,6 +66,9 @@ class VisionTransformer(EncoderClassifier):
     Call arguments:
         images: `(batch_size, height, width, channels)`, as the preprocessing
             scaled them.
+        token_mask: Boolean `(batch_size, tokens)`: False leaves a token out
+            as if it were not there, to see what depends on it. The class
+            token, where there is one, is the first.
         training: Whether dropout is active.
 
     Returns:

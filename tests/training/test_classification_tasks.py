@@ -1,0 +1,199 @@
+"""Classifiers of texts and pictures, from a configuration to a fitted run."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from training import fit as fit_module
+from training.configuration import config_first
+from training.configuration import configuration_of
+from training.configuration import ConfigurationError
+from training.configuration import fit_parser
+from training.configuration import resolve
+from training.evaluate import evaluate_run
+from training.fit_run import fit_run
+from training.run import Run
+from training.task import load_task
+
+_DIGITS = [
+    *("--preset", "vision_transformer_tiny_digits", "--epochs", "3"),
+    *("--model.num_layers", "1", "--model.hidden_dim", "16"),
+    *("--warmup_steps", "5", "--learning_rate", "0.01", "--jit", "false"),
+    *("--average_decay", "0.9"),
+]
+_TEXTS = [
+    *("--preset", "transformer_classifier_tiny", "--epochs", "3"),
+    *("--model.num_layers", "1", "--model.hidden_dim", "16"),
+    *("--warmup_steps", "5", "--learning_rate", "0.01", "--jit", "false"),
+    *("--vocabulary_size", "40", "--max_sequence_length", "12"),
+    *("--tokenizer", "word", "--batch_size", "8"),
+]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a run from arguments of the command line."""
+
+    def run(*argv, name="run"):
+        argv = [str(argument) for argument in argv]
+        parsed = fit_parser(argv).parse_args(config_first(argv))
+        configuration = resolve(parsed)
+        started = Run.start(tmp_path / name, configuration)
+        fit_run(configuration, started, None, "python train.py")
+        return started, configuration
+
+    return run
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    """Texts of two kinds, told apart by one word."""
+    words = ["red", "green", "blue", "old", "new"]
+    rows = ["text,label"]
+    for number in range(60):
+        word = ("good", "bad")[number % 2]
+        rest = [words[(number + k * k) % 5] for k in range(1 + number % 4)]
+        rows.append(f"{' '.join(rest)} {word} {number},{word}")
+    path = tmp_path / "texts.csv"
+    path.write_text("\n".join(rows), "utf-8")
+    return path
+
+
+def test_texts_are_learned(start, csv_file, capsys):
+    run, configuration = start(*_TEXTS, "--dataset", f"csv:{csv_file}")
+    printed = capsys.readouterr().out
+    assert "train           48 texts, 2 classes of 24 to 24" in printed
+    metrics = run.metrics
+    assert metrics["data"]["texts"] == {"train": 48, "validation": 6, "test": 6}
+    assert metrics["validation"]["accuracy"] == 1.0
+    assert isinstance(metrics["example"], str)
+    scores = evaluate_run(run, configuration, "test")
+    assert scores["accuracy"] == 1.0 and scores["test_runs"] == 1
+    assert scores["confusion_matrix"] == [[3, 0], [0, 3]]
+    assert scores["most_confident_errors"] == []
+
+
+def test_digits_are_learned(start, capsys):
+    run, configuration = start(*_DIGITS, "--crop_padding", "1")
+    assert "1,294 images, 10 classes of" in capsys.readouterr().out
+    assert run.metrics["validation"]["accuracy"] > 0.5
+    content = base64.b64decode(run.metrics["example"]["image_png_base64"])
+    assert content.startswith(b"\x89PNG")
+    # Mean and deviation of the training pictures, 0 to 1, by NumPy.
+    task = load_task(configuration)
+    pixels = task.splits["train"].images / 255
+    config = json.loads(
+        (run.directory / "preprocessor/config.json").read_text()
+    )
+    assert config["mean"] == pytest.approx([pixels.mean()], rel=1e-5)
+    deviation = [pixels.std()]
+    assert config["standard_deviation"] == pytest.approx(deviation, rel=1e-5)
+    # The scores are those of the kept model on pictures scaled by hand.
+    test = task.splits["test"]
+    inputs = (test.images / 255 - pixels.mean()) / pixels.std()
+    logits = run.load_model()(inputs.astype("float32")).numpy()
+    right = np.mean(logits.argmax(axis=1) == test.labels)
+    scores = evaluate_run(run, configuration, "test")
+    assert scores["accuracy"] == pytest.approx(right)
+    assert len(load_digits().target) == 1294 + 143 + scores["images"]
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["digits", "texts"])
+def test_a_killed_run_ends_as_one_that_was_not(
+    kind, start, csv_file, monkeypatch
+):
+    changes = {
+        "digits": [
+            *_DIGITS,
+            *("--crop_padding", "1", "--rand_augment", "1", "--mixup", "0.4"),
+            *("--random_erasing", "0.5", "--model.dropout", "0.1"),
+            *("--gradient_accumulation", "2"),
+        ],
+        "texts": [
+            *_TEXTS,
+            *("--dataset", f"csv:{csv_file}", "--pretrain", "mlm"),
+            *("--pretrain_epochs", "2"),
+        ],
+    }[kind]
+    whole, _ = start(*changes, name="whole")
+
+    real = fit_module.ScoreEachEpoch.on_epoch_end
+    epochs = []
+
+    def killed(self, epoch, logs=None):
+        epochs.append(epoch)
+        # In the second epoch, of the pretraining if there is one.
+        if len(epochs) == 2:
+            raise _Killed
+        real(self, epoch, logs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit_module.ScoreEachEpoch, "on_epoch_end", killed)
+        with pytest.raises(_Killed):
+            start(*changes, name="killed")
+    again, _ = start(*changes, name="killed")
+    weights = [run.load_model().get_weights() for run in (whole, again)]
+    for left, right in zip(*weights):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_model_for_other_data_is_refused(start, csv_file):
+    with pytest.raises(ConfigurationError, match="image_classification.*text"):
+        start(*_DIGITS, "--dataset", f"csv:{csv_file}")
+
+
+def test_classes_that_the_model_does_not_know(start, csv_file, tmp_path):
+    run, configuration = start(*_TEXTS, "--dataset", f"csv:{csv_file}")
+    other = tmp_path / "other.csv"
+    rows = csv_file.read_text("utf-8").replace("bad", "awful")
+    other.write_text(rows, "utf-8")
+    changed = configuration_of({**run.config, "dataset": f"csv:{other}"})
+    with pytest.raises(ConfigurationError, match="'awful'"):
+        evaluate_run(run, changed, "test")
+
+
+def test_files_of_pictures_need_a_size(start, tmp_path):
+    from PIL import Image
+
+    for label in ("a", "b"):
+        folder = tmp_path / "pictures" / label
+        folder.mkdir(parents=True)
+        for number in range(5):
+            shade = 40 * number + 10 * (label == "a")
+            image = Image.new("RGB", (9 + number, 12), (shade, 5, 90))
+            image.save(folder / f"{number}.png")
+    arguments = [*_DIGITS, "--dataset", f"images:{tmp_path / 'pictures'}"]
+    with pytest.raises(ConfigurationError, match="Received: height=0, width=0"):
+        start(*arguments)
+    run, configuration = start(
+        *arguments, "--height", "8", "--width", "6", name="sized"
+    )
+    assert run.load_preprocessor().image_shape == (8, 6, 3)
+    scores = evaluate_run(run, configuration, "test")
+    assert scores["images"] == 2
+    paths = {error["path"] for error in scores["most_confident_errors"]}
+    assert all(path.endswith(".png") for path in paths)
+
+
+def test_balanced_weights(start, csv_file):
+    rows = csv_file.read_text("utf-8").splitlines()
+    # A third of those that are bad.
+    kept = [r for n, r in enumerate(rows) if n == 0 or n % 2 or n % 6 == 0]
+    csv_file.write_text("\n".join(kept), "utf-8")
+    run, configuration = start(
+        *_TEXTS,
+        *("--dataset", f"csv:{csv_file}", "--class_weights", "balanced"),
+        *("--epochs", "1"),
+    )
+    task = load_task(configuration)
+    labels = task.splits["train"].labels
+    counts = np.bincount(labels)
+    weights = task.class_weights(configuration.recipe, run.load_preprocessor())
+    np.testing.assert_allclose(weights * counts, len(labels) / 2)
