@@ -268,7 +268,12 @@ register(
         {"vocabulary_size": 2000, "max_sequence_length": 64},
         parameters=199_232,
         dataset="language_id",
-        recipe={"epochs": 10, "learning_rate": 2e-3, "jit": False},
+        recipe={
+            "epochs": 10,
+            "batch_size": 128,
+            "learning_rate": 2e-3,
+            "jit": False,
+        },
         paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
     ),
     _preset(

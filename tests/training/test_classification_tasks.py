@@ -169,7 +169,9 @@ def test_files_of_pictures_need_a_size(start, tmp_path):
         folder.mkdir(parents=True)
         for number in range(5):
             shade = 40 * number + 10 * (label == "a")
-            image = Image.new("RGB", (9 + number, 12), (shade, 200 - shade, 90 + shade))
+            image = Image.new(
+                "RGB", (9 + number, 12), (shade, 200 - shade, 90 + shade)
+            )
             image.save(folder / f"{number}.png")
     arguments = [*_DIGITS, "--dataset", f"images:{tmp_path / 'pictures'}"]
     with pytest.raises(ConfigurationError, match="Received: height=0, width=0"):
