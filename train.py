@@ -34,10 +34,13 @@ def fit(argv):
     from training.configuration import fit_parser
     from training.configuration import resolve
     from training.run import Run
-    from training.run import start_from
+    from training.start import find_start
 
     arguments = fit_parser(argv).parse_args(config_first(argv))
-    configuration = start_from(resolve(arguments))
+    configuration = resolve(arguments)
+    start = find_start(configuration)
+    if start is not None:
+        configuration = start.resolve()
     dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
     name = arguments.name or f"{configuration.preset}_{dataset}"
     run = Run.start(pathlib.Path(arguments.runs, name), configuration)

@@ -27,6 +27,11 @@ class ClassificationTask(Task):
             return preprocessor
         return preprocessor.with_classes(self.loaded.class_names)
 
+    def same_classes(self, before, after):
+        if before.classes is None:
+            return False
+        return before.classes.names == after.classes.names
+
     def labels(self, preprocessor, split):
         """The labels of a split, as the preprocessor numbers the classes.
 

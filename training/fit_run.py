@@ -11,7 +11,7 @@ from training.configuration import ConfigurationError
 from training.fit import best_epoch
 from training.fit import fit
 from training.hardware import hardware
-from training.run import Run
+from training.start import find_start
 from training.task import load_task
 
 # Samples whose attention is drawn, and at most how many times in a fit.
@@ -95,9 +95,9 @@ def _preprocessor(task, configuration, run):
     preprocessor = run.load_preprocessor()
     if preprocessor is not None:
         return preprocessor
-    if configuration.init_from:
-        start = Run.find(configuration.init_from).load_preprocessor()
-        preprocessor = task.adapt(start)
+    start = find_start(configuration)
+    if start is not None:
+        preprocessor = start.load_preprocessor(task)
     else:
         options = dataclasses.asdict(configuration.preprocessing)
         try:
@@ -109,36 +109,19 @@ def _preprocessor(task, configuration, run):
 
 
 def _model(task, configuration, run, preprocessor):
-    inputs = task.example_inputs(preprocessor)
+    start = find_start(configuration)
     # A run that goes on has its weights in its own checkpoint.
-    if configuration.init_from and not run.is_fitting:
-        return _start_from(configuration, inputs)
+    if start is not None and not run.is_fitting:
+        return start.load_model(task, preprocessor)
     try:
         model = zoo.create_model(
             configuration.preset,
-            **task.sizes(preprocessor),
-            **configuration.model,
+            **{**configuration.model, **task.sizes(preprocessor)},
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    model(inputs)
+    model(task.example_inputs(preprocessor))
     return model
-
-
-def _start_from(configuration, inputs):
-    model = Run.find(configuration.init_from).load_model()
-    config = model.get_config()
-    for name, value in configuration.model.items():
-        if config[name] != value and "dropout" not in name:
-            raise ConfigurationError(
-                f"The run {configuration.init_from} has "
-                f"model.{name}={config[name]}. Received: model.{name}={value}"
-            )
-    changes = {**configuration.model, "dtype": configuration.recipe.precision}
-    fresh = type(model).from_config({**config, **changes})
-    fresh(inputs)
-    fresh.set_weights(model.get_weights())
-    return fresh
 
 
 def watch_attention(run, model, samples, epochs):

@@ -1,6 +1,5 @@
 """A run: the folder in which everything about one fit lies."""
 
-import dataclasses
 import json
 import pathlib
 import shutil
@@ -9,7 +8,6 @@ import keras
 import yaml
 
 from preprocessing import load_preprocessor
-from training.configuration import configuration_of
 from training.configuration import ConfigurationError
 from training.configuration import differences
 from training.configuration import read_yaml
@@ -153,16 +151,3 @@ class Run:
         ) as file:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         return len(self.test_runs)
-
-
-def start_from(configuration):
-    """The configuration with the preprocessing of the run that it starts
-    from, whose vocabulary its weights belong to.
-
-    Raises:
-        ConfigurationError: If there is no such run.
-    """
-    if not configuration.init_from:
-        return configuration
-    start = configuration_of(Run.find(configuration.init_from).config)
-    return dataclasses.replace(configuration, preprocessing=start.preprocessing)

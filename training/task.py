@@ -68,6 +68,10 @@ class Task(abc.ABC):
         """The preprocessor of another run, for these data."""
         return preprocessor
 
+    def same_classes(self, before, after):
+        """Whether two preprocessors number the same classes alike."""
+        return True
+
     @abc.abstractmethod
     def sizes(self, preprocessor):
         """Arguments of the model that come from the data."""

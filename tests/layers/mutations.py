@@ -1,6 +1,6 @@
 """Break a mask or a scale, and see a test go red.
 
-    python -m tests.layers.mutations
+    python -m tests.layers.mutations [FILE ...]
 
 copies `layers/` and its tests, makes one change at a time, runs the tests
 that are about it until the first failure, and prints a table. A change that
@@ -44,7 +44,12 @@ MUTATIONS = [
         "distance <= self.window_size",
         "test_attention_properties",
     ),
-    ("_call_masks", "places < self.length", "places <= self.length", PATH),
+    (
+        "_call_masks",
+        "places < self.length",
+        "places <= self.length",
+        "test_masks",
+    ),
     (
         "_call_masks",
         "parts = [self.attention_mask]",
@@ -320,11 +325,12 @@ def run(name, old, new, tests):
 
 
 def main():
-    """Run all and print the table."""
-    survived = 0
+    """Run all, or those of the files that are named, and print the table."""
+    survived, names = 0, sys.argv[1:]
+    chosen = [m for m in MUTATIONS if not names or m[0] in names]
     print("| file | as it is | as it is not | the test that notices |")
     print("|---|---|---|---|")
-    for name, old, new, tests in tqdm(MUTATIONS, unit="mutation"):
+    for name, old, new, tests in tqdm(chosen, unit="mutation"):
         found = run(name, old, new, tests)
         survived += found is None
         cells = (f"{name}.py", f"`{old}`", f"`{new}`", f"{found or 'NONE'}")

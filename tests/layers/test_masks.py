@@ -149,6 +149,15 @@ def test_all_masks_are_joined_by_and(pairs):
     )
 
 
+def test_places_behind_the_end_of_a_cache_are_hidden():
+    given = collect_masks(length=ops.convert_to_tensor(2, dtype="int32"))
+    expected = [[True, True, False, False]]
+    whole = ops.broadcast_to(given.whole(3, 4), (1, 1, 3, 4))
+    assert_array_equal(whole[0, 0], expected * 3)
+    tile = ops.broadcast_to(given.tile(0, 0, 1, 2, 3, 4), (2, 4))
+    assert_array_equal(tile, expected * 2)
+
+
 def test_masked_softmax_by_hand():
     # Powers of two: e^(k log 2).
     logits = np.log(2) * np.array([[0, 1, 2, 3], [0, 1, 2, 3]], "float32")
