@@ -16,8 +16,8 @@ def example_inputs(run):
     an example of the validation data under `example` in `metrics.json`:
 
     - for texts the text, a string;
-    - for pictures `{"image_png_base64": "..."}`, the bytes of a PNG file in
-      base64.
+    - for pictures `{"image_png_base64": "..."}`, the bytes of a file in
+      base64: PNG, or JPEG as well, where the data are such files.
 
     Args:
         run: A fitted `training.run.Run`.
@@ -42,7 +42,7 @@ def example_inputs(run):
         readable = False
     if not readable:
         raise ConfigurationError(
-            f"{run.directory}/metrics.json must note a PNG file under "
+            f"{run.directory}/metrics.json must note a picture under "
             "example.image_png_base64. "
             f"Received: example={str(example)!r:.100}"
         )

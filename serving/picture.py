@@ -34,7 +34,9 @@ def picture_png(answer):
     """
     if isinstance(answer, ImageClassification):
         if not answer.valid:
-            raise ConfigurationError("A picture can't be drawn unless read.")
+            raise ConfigurationError(
+                "The picture can't be read, so there is nothing to draw."
+            )
         return rollout_png(answer.image, answer.rollout)
     if answer.attention is None:
         raise ConfigurationError("This model has no attention to draw.")

@@ -54,9 +54,7 @@ def text_model(max_sequence_length=16, tokenizer="word", **overrides):
 
 def image_model(channels=3, **overrides):
     """A model and its preprocessor, `(model, preprocessor)`."""
-    preprocessor = ImagePreprocessor(
-        (8, 12), channels, 0.4, 0.3, IMAGE_CLASSES
-    )
+    preprocessor = ImagePreprocessor((8, 12), channels, 0.4, 0.3, IMAGE_CLASSES)
     options = {
         **_SIZES,
         "image_shape": preprocessor.image_shape,
