@@ -5,7 +5,6 @@ phrases that it generates itself.
 """
 
 import argparse
-import os
 import pathlib
 import shlex
 import sys
@@ -19,7 +18,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 USAGE = """\
 usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
        train.py evaluate RUN [--split test]
-       train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE
+       train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE | PICTURE ...
        train.py export RUN
        train.py list
 
@@ -108,47 +107,39 @@ def evaluate(argv):
 
 
 def predict(argv):
-    """Translate a sentence, or each line of a file, and show the attention."""
+    """Translate or classify, and show the attention."""
     parser = argparse.ArgumentParser(
         prog="train.py predict", description=predict.__doc__, allow_abbrev=False
     )
     parser.add_argument("model", help="A run or a SavedModel.")
-    parser.add_argument("input", help="A sentence, or a text file.")
     parser.add_argument(
-        "--picture", help="PNG file for the attention of the first sentence."
+        "input",
+        nargs="+",
+        help="A sentence, or a text file with one a line; for a model of "
+        "pictures a picture, or a folder of them.",
+    )
+    parser.add_argument(
+        "--picture", help="PNG file for the attention of the first answer."
     )
     arguments = parser.parse_args(argv)
 
     import serving
-    from datasets import DataError
+    from serving.prediction import sources_of
     from serving.terminal import show
 
-    translator = serving.load(arguments.model)
-    texts = [arguments.input]
-    # Path.is_file fails on a sentence too long for the name of a file.
-    if os.path.isfile(arguments.input):
-        path = pathlib.Path(arguments.input)
-        try:
-            texts = path.read_text("utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8: {error}") from error
-    for number, text in enumerate(texts):
-        (answer,) = translator.explain([text])
-        print(show(text, answer), end="\n\n")
+    model = serving.load(arguments.model)
+    for number, source in enumerate(sources_of(model, arguments.input)):
+        (answer,) = model.explain([source])
+        print(show(source, answer), end="\n\n")
         if arguments.picture and number == 0:
             _draw(arguments.picture, answer)
 
 
 def _draw(path, answer):
-    from summaries import attention_map_png
-    from training.configuration import ConfigurationError
+    from serving.picture import picture_png
     from training.resume import write_atomically
 
-    if answer.attention is None:
-        raise ConfigurationError("This model has no attention to draw.")
-    png = attention_map_png(
-        answer.attention[-1], answer.tokens, answer.source_tokens
-    )
+    png = picture_png(answer)
     write_atomically(path, lambda file: file.write_bytes(png))
 
 

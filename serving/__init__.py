@@ -1,8 +1,23 @@
 """What leaves the house: exported models, and how programs use them."""
 
 from serving.export import export_run
+from serving.image_classifier import ImageClassification
+from serving.image_classifier import ImageClassifier
 from serving.load import load
-from serving.load import Translation
-from serving.load import Translator
+from serving.text_classifier import TextClassification
+from serving.text_classifier import TextClassifier
+from serving.text_classifier import TextEncoder
+from serving.translator import Translation
+from serving.translator import Translator
 
-__all__ = ["Translation", "Translator", "export_run", "load"]
+__all__ = [
+    "ImageClassification",
+    "ImageClassifier",
+    "TextClassification",
+    "TextClassifier",
+    "TextEncoder",
+    "Translation",
+    "Translator",
+    "export_run",
+    "load",
+]

@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from serving.atomic import new_version
 from serving.check_saved_model import xla_ops
+from serving.example import example_inputs
+from serving.graphs import graph_of_run
 from serving.model_card import model_card
-from serving.translator_graph import TranslatorGraph
 from serving.warmup import write_warmup_requests
 from training.configuration import ConfigurationError
 from training.resume import write_json
@@ -28,18 +29,19 @@ def export_run(run, directory, command=""):
 
     Raises:
         ExportError: If the graph holds an op that only XLA can run.
-        ConfigurationError: If the run did not end yet.
+        ConfigurationError: If the run did not end yet, or there are no
+            signatures for such a model.
     """
     if not run.metrics:
         raise ConfigurationError(
             f"{run.directory} is not fitted to the end: it has no metrics.json."
         )
-    graph = TranslatorGraph(run.load_model(), run.load_preprocessor())
+    graph = graph_of_run(run)
+    example = example_inputs(run)
     with new_version(directory) as version:
         path = version.temporary
         tf.saved_model.save(graph, str(path), signatures=graph.signatures())
         check_ops(path)
-        example = {"text": [_example(run)]}
         write_warmup_requests(path, graph.signatures(), example)
         write_json(
             path / "model_card.json", model_card(run, graph, example, command)
@@ -60,8 +62,3 @@ def check_ops(path):
             f"The exported graph needs XLA: {', '.join(bad)}. "
             "Nothing was exported."
         )
-
-
-def _example(run):
-    """A sentence of the validation data that the run noted."""
-    return run.metrics.get("example", "")

@@ -1,113 +1,56 @@
 """Use a fitted model from a program: from its run or its SavedModel."""
 
-import dataclasses
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops of the graph
 
 from serving.atomic import versions
+from serving.graphs import graph_of_run
+from serving.image_classifier import ImageClassifier
+from serving.image_classifier_graph import ImageClassifierGraph
+from serving.text_classifier import TextClassifier
+from serving.text_classifier import TextEncoder
+from serving.text_classifier_graph import TextClassifierGraph
+from serving.text_encoder_graph import TextEncoderGraph
+from serving.translator import Translator
 from serving.translator_graph import TranslatorGraph
+from training.configuration import ConfigurationError
 from training.run import Run
 
+_OF_GRAPH = {
+    TranslatorGraph: Translator,
+    TextClassifierGraph: TextClassifier,
+    TextEncoderGraph: TextEncoder,
+    ImageClassifierGraph: ImageClassifier,
+}
 
-@dataclasses.dataclass(frozen=True)
-class Translation:
-    """The answer to one sentence.
-
-    Attributes:
-        text: The translation.
-        score: Summed log-probability of its tokens, END included.
-        source_tokens: The tokens that were read; U+2581 is a blank.
-        tokens: The tokens that were written, END included.
-        attention: `(num_layers, num_heads, len(tokens),
-            len(source_tokens))`, float32: row t says where the step that
-            wrote `tokens[t]` looked. None for a model without attention.
-        truncated: Whether the end of the sentence was cut off.
-    """
-
-    text: str
-    score: float
-    source_tokens: tuple
-    tokens: tuple
-    attention: np.ndarray | None
-    truncated: bool
-
-
-class Translator:
-    """Translates strings.
-
-    Args:
-        signatures: The functions `serving_default` and `explain`.
-        owner: The object that holds their variables.
-    """
-
-    def __init__(self, signatures, owner):
-        self._signatures = signatures
-        self._owner = owner
-
-    def translate(self, texts):
-        """Translate a list of strings into a list of strings."""
-        texts = _as_batch(texts)
-        if not len(texts):
-            return []
-        answer = self._signatures["serving_default"](text=texts)
-        return [text.decode() for text in answer["translation"].numpy()]
-
-    def explain(self, texts):
-        """Translate a list of strings; a `Translation` for each."""
-        texts = _as_batch(texts)
-        if not len(texts):
-            return []
-        answer = {
-            name: tensor.numpy()
-            for name, tensor in self._signatures["explain"](text=texts).items()
-        }
-        return [_translation(answer, row) for row in range(len(texts))]
-
-
-def _as_batch(texts):
-    if isinstance(texts, str | bytes):
-        raise TypeError(
-            "`texts` must be a list of strings, as [text]. "
-            f"Received: texts={texts!r}"
-        )
-    return tf.constant(list(texts), tf.string)
-
-
-def _translation(answer, row):
-    source = _tokens(answer["source_tokens"][row])
-    target = _tokens(answer["target_tokens"][row])
-    attention = answer.get("attention")
-    if attention is not None:
-        attention = attention[row, :, :, : len(target), : len(source)]
-    return Translation(
-        text=answer["translation"][row].decode(),
-        score=float(answer["score"][row]),
-        source_tokens=source,
-        tokens=target,
-        attention=attention,
-        truncated=bool(answer["truncated"][row]),
-    )
-
-
-def _tokens(strings):
-    return tuple(token.decode() for token in strings if token)
+# By an input and an output of `serving_default`.
+_OF_SIGNATURE = {
+    ("text", "translation"): Translator,
+    ("text", "probabilities"): TextClassifier,
+    ("text", "embeddings"): TextEncoder,
+    ("image", "probabilities"): ImageClassifier,
+}
 
 
 def load(path):
     """Load a fitted model.
+
+    A SavedModel says by its signatures of what kind it is, and holds the
+    names of its classes; files beside it, such as the card, are not needed.
 
     Args:
         path: A run, a SavedModel, or a folder of versions of one, of which
             the newest is taken.
 
     Returns:
-        A `Translator`.
+        A `Translator`, `TextClassifier` or `ImageClassifier`; a
+        `TextEncoder` for a model of texts without a head.
 
     Raises:
-        ConfigurationError: If there is neither at `path`.
+        ConfigurationError: If there is neither at `path`, or it is a
+            SavedModel with other signatures.
 
     Example:
 
@@ -120,7 +63,21 @@ def load(path):
         path = path / str(numbers[-1])
     if (path / "saved_model.pb").exists():
         loaded = tf.saved_model.load(str(path))
-        return Translator(loaded.signatures, loaded)
-    run = Run.find(path)
-    graph = TranslatorGraph(run.load_model(), run.load_preprocessor())
-    return Translator(graph.signatures(), graph)
+        return _kind(path, loaded.signatures)(loaded.signatures, loaded)
+    graph = graph_of_run(Run.find(path))
+    return _OF_GRAPH[type(graph)](graph.signatures(), graph)
+
+
+def _kind(path, signatures):
+    default = signatures.get("serving_default")
+    if default is not None:
+        for (name, output), kind in _OF_SIGNATURE.items():
+            if (
+                name in default.structured_input_signature[1]
+                and output in default.structured_outputs
+            ):
+                return kind
+    raise ConfigurationError(
+        f"{path} has not the signatures of a model of the zoo. "
+        f"Received: signatures={', '.join(signatures) or 'none'}"
+    )

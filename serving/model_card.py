@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_text
 
 import zoo
+from serving.warmup import input_specs
 
 
 def model_card(run, graph, example, command):
@@ -16,8 +17,8 @@ def model_card(run, graph, example, command):
 
     Args:
         run: The `training.run.Run`.
-        graph: The `TranslatorGraph`.
-        example: Inputs of the `explain` signature.
+        graph: What `make_graph` gave.
+        example: `{input name: tensor}` of an example.
         command: The command that fitted the model.
 
     Returns:
@@ -25,7 +26,6 @@ def model_card(run, graph, example, command):
     """
     config, metrics = run.config, run.metrics
     preset = zoo.get_preset(config["preset"])
-    answer = graph.explain(**{k: tf.constant(v) for k, v in example.items()})
     return {
         "name": run.name,
         "preset": preset.name,
@@ -46,13 +46,8 @@ def model_card(run, graph, example, command):
             name: _signature(function)
             for name, function in graph.signatures().items()
         },
-        "tokens": "U+2581 at the start of a token stands for a blank.",
-        "max_sequence_length": graph.preprocessor.max_sequence_length,
-        "attention_layers": graph.layer_names(),
-        "explain_bytes": {
-            "input": example["text"][0],
-            "bytes": _num_bytes(answer),
-        },
+        **graph.describe(),
+        **_size_of_explain(graph.signatures(), example),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -68,8 +63,8 @@ def _signature(function):
     concrete = function.get_concrete_function()
     return {
         "inputs": {
-            spec.name: _describe(spec)
-            for spec in concrete.structured_input_signature[0]
+            name: _describe(spec)
+            for name, spec in input_specs(function).items()
         },
         "outputs": {
             name: _describe(spec)
@@ -82,9 +77,17 @@ def _describe(spec):
     return f"{spec.dtype.name} {list(spec.shape)}"
 
 
-def _num_bytes(answer):
-    """Size of an answer as tensors on the wire, without field names."""
-    return sum(
+def _size_of_explain(signatures, example):
+    """How large an answer is as tensors on the wire, without field names."""
+    if "explain" not in signatures:
+        return {}
+    function = signatures["explain"]
+    answer = function(**{name: example[name] for name in input_specs(function)})
+    shown = "the picture of the warm-up requests"
+    if "text" in example:
+        shown = example["text"].numpy()[0].decode()
+    num_bytes = sum(
         tf.make_tensor_proto(tensor.numpy()).ByteSize()
         for tensor in answer.values()
     )
+    return {"explain_bytes": {"input": shown, "bytes": num_bytes}}

@@ -117,6 +117,14 @@ class TranslatorGraph(tf.Module):
             for output, (side, kind) in _ATTENTION_OUTPUTS.items()
         }
 
+    def describe(self):
+        """What the model card says of this kind of model."""
+        return {
+            "tokens": "U+2581 at the start of a token stands for a blank.",
+            "max_sequence_length": self.preprocessor.max_sequence_length,
+            "attention_layers": self.layer_names(),
+        }
+
     def signatures(self):
         """The functions of the SavedModel."""
         return {

@@ -12,19 +12,27 @@ def write_warmup_requests(directory, signatures, inputs):
 
     Args:
         directory: Folder of the SavedModel.
-        signatures: Names of the signatures.
-        inputs: `{input name: tensor}` of an example.
+        signatures: `{name: function}`.
+        inputs: `{input name: tensor}` of an example, with the inputs of all
+            signatures; each request has those that its signature takes.
     """
     folder = pathlib.Path(directory) / "assets.extra"
     folder.mkdir(exist_ok=True)
     path = str(folder / "tf_serving_warmup_requests")
     with tf.io.TFRecordWriter(path) as writer:
-        for signature in signatures:
+        for signature, function in signatures.items():
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
-            for name, value in inputs.items():
+            for name in input_specs(function):
+                value = tf.convert_to_tensor(inputs[name]).numpy()
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+def input_specs(function):
+    """`{name: tf.TensorSpec}` of the inputs of a `tf.function`."""
+    inputs, _ = function.get_concrete_function().structured_input_signature
+    return {spec.name: spec for spec in inputs}

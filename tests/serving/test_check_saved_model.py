@@ -5,10 +5,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import serving
 from serving import check_saved_model
+from tests.serving.classifier_runs import encoded
+from tests.serving.classifier_runs import LINES
+from tests.serving.classifier_runs import pixels
 
 _SOURCES = ["March 5, 2021", "20 percent", 'a "quoted" one', "ÄÖ 漢字"]
 
@@ -37,7 +42,7 @@ def test_all_holds(tiny_run, tiny_saved_model, tmp_path):
     _write(tmp_path / "out.tsv", serving.load(tiny_run).translate(_SOURCES))
     process = _run(tiny_saved_model, tmp_path / "out.tsv", tmp_path)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stdout.count("ok    ") == 4
+    assert process.stdout.count("ok    ") == 5
 
 
 def test_another_text_is_shown(tiny_saved_model, tmp_path):
@@ -62,8 +67,6 @@ class _Answer(dict):
     ],
 )
 def test_attention_that_is_not_as_promised(scores, message):
-    import tensorflow as tf
-
     def explain(text):
         return _Answer(
             attention=tf.constant([[[scores]]]),
@@ -75,3 +78,186 @@ def test_attention_that_is_not_as_promised(scores, message):
     assert bool(found) == bool(message)
     if message:
         assert any(message in failure for failure in found)
+
+
+def _write_classes(path, column, inputs, answers):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow((column, "label", "probability"))
+        for value, answer in zip(inputs, answers):
+            writer.writerow((value, answer.label, f"{answer.probability:.6f}"))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of PNG and JPEG files, and their names."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    names = [f"{seed}.{form}" for seed, form in enumerate(("png", "jpg") * 2)]
+    for seed, name in enumerate(names):
+        form = "PNG" if name.endswith("png") else "JPEG"
+        content = encoded(pixels(seed, 20, 30), form)
+        (folder / name).write_bytes(content)
+    return folder, names
+
+
+def test_all_holds_for_texts(text_run, text_saved_model, tmp_path):
+    texts = [*LINES, "", 'a "quoted" one', "long " * 50]
+    answers = serving.load(text_run.directory).explain(texts)
+    _write_classes(tmp_path / "out.tsv", "text", texts, answers)
+    process = _run(text_saved_model, tmp_path / "out.tsv", tmp_path)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.count("ok    ") == 7
+
+
+def test_all_holds_for_an_encoder(encoder_saved_model, tmp_path):
+    (tmp_path / "out.tsv").write_text("text\na fine film\ndull\n", "utf-8")
+    process = _run(encoder_saved_model, tmp_path / "out.tsv", tmp_path)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.count("ok    ") == 5
+
+
+def test_all_holds_for_pictures(
+    image_run, image_saved_model, pictures, tmp_path
+):
+    folder, names = pictures
+    answers = serving.load(image_run.directory).explain(
+        [folder / name for name in names]
+    )
+    _write_classes(folder / "out.tsv", "path", names, answers)
+    for path, count in ((folder / "out.tsv", 7), (folder, 6)):
+        process = _run(image_saved_model, path, folder)
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert process.stdout.count("ok    ") == count
+
+
+class _Tampered(dict):
+    """The signatures of a model, with one output changed by a function."""
+
+    def __init__(self, signatures, output, change, only=None):
+        super().__init__(signatures)
+        for name, signature in signatures.items():
+            if only in (None, name):
+                self[name] = _Changed(signature, output, change)
+
+
+class _Changed:
+    def __init__(self, signature, output, change):
+        self.signature, self.output, self.change = signature, output, change
+
+    def __getattr__(self, name):
+        return getattr(self.signature, name)
+
+    def __call__(self, **inputs):
+        answer = dict(self.signature(**inputs))
+        if self.output in answer:
+            changed = self.change(answer[self.output].numpy())
+            answer[self.output] = tf.constant(changed)
+        return answer
+
+
+def _failed(check, model, output, change, rows, only=None):
+    signatures = _Tampered(model.signatures, output, change, only)
+    return {name for name, found in check(signatures, rows).items() if found}
+
+
+def _plus(amount):
+    return lambda values: values + np.asarray(amount, values.dtype)
+
+
+def _other_label(values):
+    return np.array([b"x" for _ in values], object)
+
+
+def _by_batch(values):
+    return values * np.float32(1 + 0.01 * len(values))
+
+
+def _by_first(values):
+    """Whatever stands in the middle changes the others."""
+    return values + np.float32(1e-6) * values[len(values) // 2].sum()
+
+
+@pytest.mark.parametrize(
+    ("output", "change", "expected"),
+    [
+        ("label", _other_label, "5 labels as expected"),
+        ("probabilities", _plus(0.01), "5 labels as expected"),
+        ("probabilities", _plus(0.01), "hostile texts disturb no other"),
+        ("probabilities", _by_batch, "5 texts alone as in a batch"),
+        ("attention", _plus(0.01), "rows of attention sum to 1, padding is 0"),
+        (
+            "pooling_attention",
+            _plus(0.01),
+            "rows of attention sum to 1, padding is 0",
+        ),
+        ("embeddings", _plus(0.1), "embeddings have the length 1"),
+    ],
+)
+def test_texts_whose_answers_are_not_as_promised(
+    output, change, expected, text_saved_model
+):
+    model = tf.saved_model.load(str(text_saved_model))
+    texts = [*LINES, ""]
+    rows = [
+        {"text": text, "label": answer.label, "probability": answer.probability}
+        for text, answer in zip(
+            texts, serving.load(text_saved_model).explain(texts)
+        )
+    ]
+    check = check_saved_model.check_text_model
+    assert not _failed(check, model, "no output", None, rows)
+    assert expected in _failed(check, model, output, change, rows)
+
+
+@pytest.mark.parametrize(
+    ("output", "change", "expected"),
+    [
+        ("label", _other_label, "4 labels as expected"),
+        ("valid", np.ones_like, "what can't be read says so, alone"),
+        ("probabilities", _by_first, "what can't be read says so, alone"),
+        ("probabilities", _by_batch, "4 pictures alone as in a batch"),
+        ("images", lambda values: values // 2, "PNG, JPEG and pixels"),
+        ("attention", _plus(0.1), "rows of attention and rollout"),
+        ("rollout", _plus(0.2), "rows of attention and rollout"),
+        ("rollout", lambda values: -values, "rows of attention and rollout"),
+    ],
+)
+def test_pictures_whose_answers_are_not_as_promised(
+    output, change, expected, image_saved_model, pictures
+):
+    model = tf.saved_model.load(str(image_saved_model))
+    folder, names = pictures
+    paths = [folder / name for name in names]
+    rows = [
+        {"path": path, "label": answer.label, "probability": answer.probability}
+        for path, answer in zip(
+            paths, serving.load(image_saved_model).explain(paths)
+        )
+    ]
+    check = check_saved_model.check_image_model
+    assert not _failed(check, model, "no output", None, rows)
+    failed = _failed(check, model, output, change, rows)
+    assert any(name.startswith(expected) for name in failed), failed
+
+
+def test_batches_without_rows_are_tried(image_saved_model):
+    model = tf.saved_model.load(str(image_saved_model))
+    check = check_saved_model.check_empty_batch
+    assert check(model.signatures) == []
+    changed = _Tampered(
+        model.signatures, "valid", lambda values: np.ones(1, bool), "images"
+    )
+    assert check(changed) == ["images: valid has 1 rows"]
+
+
+def test_nothing_to_check_is_said(tmp_path):
+    (tmp_path / "out.tsv").write_text("text\n", "utf-8")
+    with pytest.raises(SystemExit, match="has no rows"):
+        check_saved_model.read_rows(tmp_path / "out.tsv")
+
+
+def test_a_missing_column_is_named():
+    rows = [{"number": "0", "label": "cat", "probability": "0.5"}]
+    with pytest.raises(SystemExit, match=r"a column `path`.*=number, label"):
+        check_saved_model.check_image_model({}, rows)

@@ -280,8 +280,12 @@ def test_loading_takes_the_newest_version(exported, monkeypatch):
     (exported / "10" / "saved_model.pb").touch()
     loaded = []
 
+    class Signature:
+        structured_input_signature = (), {"text": None}
+        structured_outputs = {"translation": None}
+
     class Model:
-        signatures = {}
+        signatures = {"serving_default": Signature}
 
     def load(path):
         loaded.append(path)

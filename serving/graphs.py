@@ -1,0 +1,43 @@
+"""From a fitted model to the graph that is served."""
+
+from preprocessing import ImagePreprocessor
+from preprocessing import TextClassificationPreprocessor
+from preprocessing import TranslationPreprocessor
+from serving.image_classifier_graph import ImageClassifierGraph
+from serving.text_classifier_graph import TextClassifierGraph
+from serving.text_encoder_graph import TextEncoderGraph
+from serving.translator_graph import TranslatorGraph
+from training.configuration import ConfigurationError
+
+
+def make_graph(model, preprocessor):
+    """The signatures of a model; which, the preprocessor says.
+
+    Args:
+        model: A model of the zoo.
+        preprocessor: What it was fitted with.
+
+    Returns:
+        A `TranslatorGraph`, `TextClassifierGraph`, `ImageClassifierGraph`,
+        or, for texts without a head, a `TextEncoderGraph`.
+
+    Raises:
+        ConfigurationError: There are no signatures for such a model.
+    """
+    if isinstance(preprocessor, TranslationPreprocessor):
+        return TranslatorGraph(model, preprocessor)
+    if isinstance(preprocessor, TextClassificationPreprocessor):
+        if model.head is None:
+            return TextEncoderGraph(model, preprocessor)
+        return TextClassifierGraph(model, preprocessor)
+    if isinstance(preprocessor, ImagePreprocessor) and model.head is not None:
+        return ImageClassifierGraph(model, preprocessor)
+    raise ConfigurationError(
+        "A model for pictures has signatures only with a head. "
+        f"Received: num_classes={model.num_classes}"
+    )
+
+
+def graph_of_run(run):
+    """The signatures of the best model of a `training.run.Run`."""
+    return make_graph(run.load_model(), run.load_preprocessor())
