@@ -1,6 +1,8 @@
 """Attention in TensorBoard: the callback, the diagnostics, the pictures."""
 
 from summaries.attention_summary import AttentionSummary
+from summaries.confusion_matrices import confusion_matrix_png
+from summaries.contact_sheets import contact_sheet
 from summaries.diagnostics import diagnose
 from summaries.maps import attention_map
 from summaries.maps import attention_map_png
@@ -27,6 +29,8 @@ __all__ = [
     "attention_map",
     "attention_map_png",
     "classifier_rollout",
+    "confusion_matrix_png",
+    "contact_sheet",
     "diagnose",
     "patch_map",
     "patch_map_png",
