@@ -6,16 +6,22 @@ import keras
 import tensorflow as tf
 
 from layers import record_attention
+from summaries.rollout import classifier_rollout
+from summaries.rollout import encoder_layers
+from summaries.sides import PatchSide
 from summaries.writing import write_attention
+from summaries.writing import write_rollout
 
 
 class AttentionSummary(keras.callbacks.Callback):
     """Writes attention for TensorBoard after each epoch.
 
     For any Keras model with layers of `layers`, on the TensorFlow backend:
-    its attention on a fixed set of samples, as `write_attention` writes it.
-    The step is the number of the epoch, from 0, so that a resumed run goes
-    on where it was. Layers are called by their path in the model, such as
+    its attention on a fixed set of samples, as `write_attention` writes it;
+    and of an encoder that sums up texts or pictures, whatever `layers` says,
+    the rollout over all its layers, as `write_rollout` writes it. The step
+    is the number of the epoch, from 0, so that a resumed run goes on where
+    it was. Layers are called by their path in the model, such as
     `decoder/cross`.
 
     A picture of 30 by 30 tokens takes about 50 kB of disk each epoch.
@@ -78,7 +84,8 @@ class AttentionSummary(keras.callbacks.Callback):
         Raises:
             ValueError: See the class.
         """
-        scores = self.scores()
+        recorded = self._record()
+        scores = self._wanted(recorded)
         if not scores and not scalars:
             return
         self.write_scalars(step, scalars or {})
@@ -89,6 +96,7 @@ class AttentionSummary(keras.callbacks.Callback):
             step,
             max_images=self.max_images,
         )
+        self._write_rollout(recorded, step)
 
     def write_scalars(self, step, scalars):
         """Write nothing but `{tag: value}`."""
@@ -107,6 +115,10 @@ class AttentionSummary(keras.callbacks.Callback):
         Raises:
             ValueError: If nothing has a name in `layers`.
         """
+        return self._wanted(self._record())
+
+    def _record(self):
+        """The scores of all layers."""
         model = self._watched()
         if self._scores_of is None:
             if not model.built:
@@ -115,11 +127,23 @@ class AttentionSummary(keras.callbacks.Callback):
             self._scores_of = _recording_function(model)
         recorded = self._scores_of(self._inputs)
         prefix = f"{model.path or model.name}/"
-        return self._wanted(
-            {
-                path.removeprefix(prefix): scores.numpy()
-                for path, scores in recorded.items()
-            }
+        return {
+            path.removeprefix(prefix): scores.numpy()
+            for path, scores in recorded.items()
+        }
+
+    def _write_rollout(self, recorded, step):
+        layers = encoder_layers(recorded)
+        if layers is None:
+            return
+        model, (_, side) = self._watched(), self.samples.sides_of(layers[0])
+        if isinstance(side, PatchSide) and hasattr(model, "rollout"):
+            rollout = model.rollout(self._inputs, scores=recorded)
+        else:
+            class_token = getattr(model, "pooling", None) == "class_token"
+            rollout = classifier_rollout(recorded, side, class_token)
+        write_rollout(
+            self._writer, rollout, side, step, max_images=self.max_images
         )
 
     def close(self):

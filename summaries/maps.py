@@ -1,15 +1,15 @@
 """Heat maps of attention with the tokens on their axes."""
 
-import io
 import math
 
 import matplotlib
 import numpy as np
-import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from summaries.pictures import figure_to_png
+from summaries.pictures import png_to_pixels
 from summaries.token_labels import display_label
 from summaries.token_labels import FONTS
 
@@ -21,7 +21,6 @@ _CELL = 0.22
 _SMALLEST_LABELED_CELL = 0.12
 _WIDEST = 14.0
 _GAP = 0.3
-_DOTS_PER_INCH = 100
 
 
 def attention_map(scores, query_tokens, key_tokens):
@@ -47,7 +46,7 @@ def attention_map(scores, query_tokens, key_tokens):
             tokens than rows or columns.
     """
     png = attention_map_png(scores, query_tokens, key_tokens)
-    return tf.io.decode_png(png, channels=3).numpy()
+    return png_to_pixels(png)
 
 
 def attention_map_png(scores, query_tokens, key_tokens):
@@ -62,11 +61,7 @@ def attention_map_png(scores, query_tokens, key_tokens):
         [display_label(token) for token in key_tokens],
         len(scores),
     )
-    buffer = io.BytesIO()
-    figure.savefig(
-        buffer, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight"
-    )
-    return buffer.getvalue()
+    return figure_to_png(figure, bbox_inches="tight")
 
 
 def _check(scores, query_tokens, key_tokens):

@@ -53,9 +53,23 @@ def display_label(token):
     White space becomes `␣`, a control or direction character `�`, a
     character that no font here has `□`; a longer token ends in an ellipsis.
     """
-    if len(token) > MAX_LABEL_LENGTH:
-        token = token[: MAX_LABEL_LENGTH - 1] + "…"
-    return "".join(map(_display_character, token))
+    return "".join(map(_display_character, shorten(token)))
+
+
+def display_text(text):
+    """A text on one line, as any font can show it.
+
+    As `display_label`, but white space is a space and nothing is cut.
+    """
+    return "".join(
+        " " if character.isspace() else _display_character(character)
+        for character in text
+    )
+
+
+def shorten(text, length=MAX_LABEL_LENGTH):
+    """A text of at most `length` characters; a cut one has an ellipsis."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _display_character(character):

@@ -5,7 +5,12 @@ import tensorflow as tf
 
 from summaries.diagnostics import diagnose
 from summaries.maps import attention_map
-from summaries.samples import Side
+from summaries.patch_maps import patch_map
+from summaries.patch_maps import rollout_picture
+from summaries.sides import PatchSide
+from summaries.sides import PooledSide
+from summaries.sides import Side
+from summaries.token_strips import token_strip
 
 
 def write_attention(writer, scores, tokens, step, *, max_images=4):
@@ -14,7 +19,9 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
     Tags are `attention/entropy/<layer>`, `attention/max_weight/<layer>`,
     `attention/padding_leak/<layer>`, for more than one head
     `attention/head_redundancy/<layer>` (see `summaries.diagnostics`), and
-    the images `attention/maps/<layer>`, one for each sample.
+    the images `attention/maps/<layer>`, one for each sample: where patches
+    are looked at, the weights over the picture (see `patch_map`), else a heat
+    map with the tokens on its axes.
 
     Args:
         writer: As of `tf.summary.create_file_writer(log_dir)`. What
@@ -22,9 +29,10 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
         scores: `{layer: scores}`, as `layers.record_attention` gives it, or
             the scores of one layer, which is then called `scores`. Shape
             `(batch_size, num_heads, query_length, key_length)`.
-        tokens: `(query tokens, key tokens)`: each a `Side`, or a list of
-            strings for each sample. A function of the layer's name that
-            gives such a pair where the layers differ.
+        tokens: `(queries, keys)`: each a `Side`, a `PatchSide`, for the
+            queries of a pooling a `PooledSide`, or a list of strings for each
+            sample. A function of the layer's name that gives such a pair
+            where the layers differ.
         step: Number of the step.
         max_images: How many samples get a map, from the first on.
 
@@ -46,11 +54,72 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
             writer,
             layer,
             np.asarray(values),
-            query if isinstance(query, Side) else Side(query),
-            key if isinstance(key, Side) else Side(key),
+            _as_side(query),
+            _as_side(key),
             step,
             max_images,
         )
+
+
+def write_rollout(writer, rollout, side, step, *, max_images=4):
+    """Write attention rollout, as the images `attention/rollout`.
+
+    Of pictures it lies over the picture, of texts it colours the tokens.
+
+    Args:
+        writer: See `write_attention`.
+        rollout: How much the model's summary holds of each token,
+            `(batch_size, length)`, as `classifier_rollout` gives it. Of
+            patches also `(batch_size, rows, columns)`, as `rollout_map`
+            gives it.
+        side: The `Side` or `PatchSide` of the tokens, or a list of strings
+            for each sample.
+        step: Number of the step.
+        max_images: How many samples get a drawing, from the first on.
+
+    Raises:
+        ValueError: If rollout and side do not fit.
+    """
+    rollout, side = np.asarray(rollout), _as_side(side)
+    if isinstance(side, PatchSide):
+        maps = _rollout_on_grid(rollout, side)
+        drawings = [
+            rollout_picture(*sample)
+            for sample in zip(maps[:max_images], side.images)
+        ]
+    else:
+        if rollout.ndim != 2:
+            raise ValueError(
+                "The rollout of tokens must have the shape (batch_size, "
+                f"length). Received: rollout.shape={rollout.shape}"
+            )
+        side.mask_of(*rollout.shape, "rollout")
+        drawings = [
+            token_strip(weights, side.labels_of(sample, len(weights)))
+            for sample, weights in enumerate(rollout[:max_images])
+        ]
+    with writer.as_default(step):
+        _write_images("attention/rollout", drawings)
+
+
+def _rollout_on_grid(rollout, side):
+    """`(batch_size, rows, columns)`, without the tokens in front."""
+    shape = (len(side.images), *side.grid_shape)
+    if rollout.shape == (len(side.images), side.length):
+        rollout = rollout[:, side.num_prefix_tokens :].reshape(shape)
+    if rollout.shape != shape:
+        raise ValueError(
+            f"The rollout of these patches must have the shape {shape}, or "
+            f"{(len(side.images), side.length)} with the tokens in front. "
+            f"Received: rollout.shape={rollout.shape}"
+        )
+    return rollout
+
+
+def _as_side(tokens):
+    if isinstance(tokens, Side | PatchSide | PooledSide):
+        return tokens
+    return Side(tokens)
 
 
 def _write_layer(writer, layer, scores, query, key, step, max_images):
@@ -67,22 +136,33 @@ def _write_layer(writer, layer, scores, query, key, step, max_images):
         key.mask_of(batch_size, key_length, layer),
     )
     maps = [
-        attention_map(*sample)
-        for sample in zip(
-            scores[:max_images],
-            query.tokens[:max_images],
-            key.tokens[:max_images],
-        )
+        _draw(sample, values_, query, key)
+        for sample, values_ in enumerate(scores[:max_images])
     ]
     with writer.as_default(step):  # flushes at its end
         for name, value in values.items():
             tf.summary.scalar(f"attention/{name}/{layer}", value)
-        if maps:
-            tf.summary.image(
-                f"attention/maps/{layer}",
-                _of_one_size(maps),
-                max_outputs=len(maps),
-            )
+        _write_images(f"attention/maps/{layer}", maps)
+
+
+def _draw(sample, scores, query, key):
+    """The map of one sample, scores `(num_heads, query_length, key_length)`."""
+    queries = query.labels_of(sample, scores.shape[1])
+    if not isinstance(key, PatchSide):
+        return attention_map(
+            scores, queries, key.labels_of(sample, scores.shape[2])
+        )
+    if query is not key:
+        # Other queries have no class token among them, but maybe padding.
+        scores = scores[:, : max(len(queries), 1)].mean(axis=1, keepdims=True)
+    return patch_map(
+        scores, key.images[sample], key.grid_shape, key.num_prefix_tokens
+    )
+
+
+def _write_images(tag, drawings):
+    if drawings:
+        tf.summary.image(tag, _of_one_size(drawings), max_outputs=len(drawings))
 
 
 def _of_one_size(pictures):

@@ -8,7 +8,11 @@ import layers
 import zoo
 from summaries import AttentionSamples
 from summaries import AttentionSummary
+from summaries import patch_map
+from summaries import PatchSide
+from summaries import rollout_picture
 from summaries import Side
+from summaries import token_strip
 
 # Sizes all differ: B 3, S 7, T 5.
 SOURCE = np.array(
@@ -248,6 +252,115 @@ def test_samples_that_do_not_fit_stop_before_the_first_epoch(tmp_path):
             callbacks=[AttentionSummary(tmp_path, wrong), epochs],
             verbose=0,
         )
+
+
+# Two pictures of 2 by 3 patches.
+IMAGES = np.random.default_rng(3).random((2, 8, 12, 1)).astype("float32")
+
+
+def image_classifier(pooling):
+    return zoo.create_model(
+        "vision_transformer_tiny",
+        image_shape=(8, 12, 1),
+        num_classes=5,
+        patch_size=4,
+        num_layers=2,
+        num_heads=3,
+        hidden_dim=12,
+        intermediate_dim=16,
+        pooling=pooling,
+    )
+
+
+@pytest.mark.parametrize("pooling", ["class_token", "mean", "attention"])
+def test_image_classifier(tmp_path, read_events, pooling):
+    model = image_classifier(pooling)
+    side = PatchSide(IMAGES, (2, 3), int(pooling == "class_token"))
+    samples = AttentionSamples(2 * IMAGES - 1, {"image": side})
+    AttentionSummary(tmp_path, samples, model=model).write(0)
+    events = read_events(tmp_path)
+    scores = model.attention_scores(samples.inputs)
+    assert ("pooling" in scores) == (pooling == "attention")
+    assert set(events.steps) == {
+        "attention/rollout",
+        *(f"attention/head_redundancy/encoder/{n}/self" for n in (0, 1)),
+        *(
+            f"attention/{name}/{layer}"
+            for name in ("entropy", "max_weight", "padding_leak", "maps")
+            for layer in scores
+        ),
+    }
+    for layer, values in scores.items():
+        for sample, drawing in enumerate(
+            events.pictures(f"attention/maps/{layer}", 0)
+        ):
+            expected = patch_map(
+                values[sample], IMAGES[sample], (2, 3), side.num_prefix_tokens
+            )
+            np.testing.assert_allclose(drawing, expected, atol=2)
+    rollout = model.rollout(samples.inputs)
+    for sample, drawing in enumerate(events.pictures("attention/rollout", 0)):
+        expected = rollout_picture(rollout[sample], IMAGES[sample])
+        np.testing.assert_allclose(drawing, expected, atol=2)
+
+
+@pytest.mark.parametrize("pooling", ["class_token", "mean", "attention"])
+def test_text_classifier(tmp_path, read_events, pooling):
+    model = zoo.create_model(
+        "transformer_classifier_tiny",
+        vocabulary_size=20,
+        num_classes=5,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=12,
+        intermediate_dim=16,
+        pooling=pooling,
+    )
+    samples = AttentionSamples({"tokens": SOURCE}, {"text": side(SOURCE)})
+    # Whatever layers are chosen, the rollout is of all.
+    callback = AttentionSummary(tmp_path, samples, ["encoder/*"], model=model)
+    callback.write(0)
+    events = read_events(tmp_path)
+    assert {
+        tag for tag in events.steps if "/maps/" in tag or "roll" in tag
+    } == {
+        "attention/maps/encoder/0/self",
+        "attention/rollout",
+    }
+    scores = model.attention_scores(samples.inputs)
+    weights = np.asarray(scores["encoder/0/self"]).mean(axis=1)
+    held = 0.5 * weights + 0.5 * np.eye(7)
+    held /= held.sum(axis=-1, keepdims=True)
+    summary = {
+        "class_token": held[:, 0],
+        "mean": np.stack(
+            [
+                rows[: np.sum(ids != 0)].mean(0)
+                for rows, ids in zip(held, SOURCE)
+            ]
+        ),
+    }
+    if pooling == "attention":
+        pooled = np.asarray(scores["pooling"])[:, 0]
+        summary["attention"] = (pooled @ held)[:, 0]
+    written = events.pictures("attention/rollout", 0)
+    assert len(written) == 3
+    for drawing, values, tokens in zip(
+        written, summary[pooling], samples.sides["text"].tokens
+    ):
+        expected = token_strip(values, tokens)
+        height, width, _ = expected.shape
+        np.testing.assert_allclose(drawing[:height, :width], expected, atol=2)
+
+
+def test_pictures_that_do_not_fit_stop_before_the_first_epoch(tmp_path):
+    model = image_classifier("class_token")
+    model.compile("sgd", "mse")
+    model.build()
+    samples = AttentionSamples(IMAGES, {"image": PatchSide(IMAGES, (2, 3))})
+    callback = AttentionSummary(tmp_path, samples)
+    with pytest.raises(ValueError, match=r"length 7.*num_prefix_tokens=0"):
+        model.fit(IMAGES, np.ones((2, 5)), callbacks=[callback], verbose=0)
 
 
 def test_no_model(tmp_path):
