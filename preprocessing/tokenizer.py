@@ -6,8 +6,11 @@ import itertools
 import tensorflow as tf
 
 from preprocessing.normalization import normalize_text
+from preprocessing.special_tokens import END
 from preprocessing.special_tokens import END_ID
-from preprocessing.special_tokens import SPECIAL_TOKENS
+from preprocessing.special_tokens import PADDING_ID
+from preprocessing.special_tokens import START
+from preprocessing.special_tokens import START_ID
 from preprocessing.special_tokens import UNKNOWN_ID
 
 # Lines normalised in one call while a vocabulary is learned.
@@ -18,8 +21,10 @@ class Tokenizer(tf.Module, abc.ABC):
     """Text to token ids and back, in TensorFlow ops.
 
     The same object serves in the input pipeline and in the exported graph,
-    so the two cannot differ. For text without unknown tokens,
-    `detokenize(tokenize(text))` is `normalize(text)`.
+    so the two cannot differ. A tokenizer that learns its vocabulary has a
+    class method `train(lines, vocabulary_size, lowercase=False)`; for text
+    without unknown tokens its `detokenize(tokenize(text))` is
+    `normalize(text)`.
 
     Args:
         lowercase: Whether text is lower-cased first.
@@ -27,18 +32,16 @@ class Tokenizer(tf.Module, abc.ABC):
 
     kind = ""  # the name of the class in a saved preprocessor
     file_suffix = ""  # of the file that `save` writes
-    vocabulary = ()  # the token strings, by id
-    special_ids = tuple(range(len(SPECIAL_TOKENS)))  # tokens that are no text
+    options = ("lowercase",)  # what `load` must be told besides the file
+    vocabulary = ()  # the token strings, by id; padding is 0
+    unknown_id = UNKNOWN_ID
+    start, start_id = START, START_ID  # stands before a text
+    end, end_id = END, END_ID  # stands behind a text
     mask_id = UNKNOWN_ID  # stands where a token is hidden
 
     def __init__(self, lowercase=False):
         super().__init__()
         self.lowercase = lowercase
-
-    @classmethod
-    @abc.abstractmethod
-    def train(cls, lines, vocabulary_size, lowercase=False):
-        """Learn the vocabulary from an iterable of strings."""
 
     @abc.abstractmethod
     def pieces(self, text):
@@ -63,7 +66,13 @@ class Tokenizer(tf.Module, abc.ABC):
     @classmethod
     @abc.abstractmethod
     def load(cls, path, lowercase=False):
-        """Read what `save` wrote."""
+        """Read what `save` wrote; `options` are given by name."""
+
+    @property
+    def special_ids(self):
+        """The tokens that are no text, so that none of them is hidden."""
+        named = {self.unknown_id, self.start_id, self.end_id, self.mask_id}
+        return (PADDING_ID, *sorted(named))
 
     @property
     def vocabulary_size(self):
@@ -90,17 +99,11 @@ class Tokenizer(tf.Module, abc.ABC):
         """
         if isinstance(token_ids, tf.RaggedTensor):
             token_ids = token_ids.to_tensor()
-        ends = tf.cast(tf.equal(token_ids, END_ID), tf.int32)
-        is_text = tf.logical_or(
-            tf.greater_equal(token_ids, len(SPECIAL_TOKENS)),
-            tf.equal(token_ids, UNKNOWN_ID),
-        )
-        before_end = tf.equal(tf.cumsum(ends, axis=1), 0)
-        return self.join(
-            tf.ragged.boolean_mask(
-                token_ids, tf.logical_and(before_end, is_text)
-            )
-        )
+        is_end = tf.equal(token_ids, self.end_id)
+        is_text = tf.not_equal(token_ids, PADDING_ID)
+        is_text &= tf.not_equal(token_ids, self.start_id)
+        is_text &= tf.equal(tf.cumsum(tf.cast(is_end, tf.int32), axis=1), 0)
+        return self.join(tf.ragged.boolean_mask(token_ids, is_text))
 
 
 def batches(items, size):

@@ -215,14 +215,15 @@ class TextPreprocessing:
 
     Attributes:
         tokenizer: `word`: words, single digits and signs; `subword`: pieces
-            of words, learned by byte-pair encoding.
+            of words, learned by byte-pair encoding; `word_piece`: that of
+            the pretrained weights in `init_from`.
         vocabulary_size: Most tokens of the vocabulary.
         lowercase: Whether text is lower-cased.
         max_sequence_length: Most tokens of a text, START and END included;
             longer texts are cut.
     """
 
-    tokenizer: Literal["word", "subword"] = "subword"
+    tokenizer: Literal["word", "subword", "word_piece"] = "subword"
     vocabulary_size: int = 8000
     lowercase: bool = False
     max_sequence_length: int = 128

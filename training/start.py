@@ -7,6 +7,7 @@ import pathlib
 import keras
 
 import zoo
+from preprocessing import ImagePreprocessor
 from preprocessing import load_pretrained_preprocessor
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
@@ -107,7 +108,7 @@ class PretrainedFolder:
             model={name: config[name] for name in self.configuration.model},
             preprocessing=dataclasses.replace(
                 self.configuration.preprocessing,
-                **self._preprocessor(None).settings,
+                **_fields(self._preprocessor(None)),
             ),
         )
 
@@ -156,6 +157,24 @@ class PretrainedFolder:
             for name, value in self.configuration.model.items()
             if value != preset.architecture.get(name, parameters[name].default)
         }
+
+
+def _fields(preprocessor):
+    """The fields of the preprocessing that a preprocessor has."""
+    if isinstance(preprocessor, ImagePreprocessor):
+        height, width = preprocessor.size
+        return {
+            "height": height,
+            "width": width,
+            "channels": preprocessor.channels,
+            "interpolation": preprocessor.interpolation,
+        }
+    return {
+        "tokenizer": preprocessor.tokenizer.kind,
+        "vocabulary_size": preprocessor.vocabulary_size,
+        "lowercase": preprocessor.tokenizer.lowercase,
+        "max_sequence_length": preprocessor.max_sequence_length,
+    }
 
 
 def _may_differ(name):

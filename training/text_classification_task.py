@@ -150,7 +150,8 @@ class TextClassificationTask(ClassificationTask):
     def _describe_tokens(self, preprocessor, name, tokens):
         lengths = tokens.row_lengths().numpy()
         limit = preprocessor.max_sequence_length
-        unknown = np.mean(tokens.flat_values.numpy() == 1)
+        unknown_id = preprocessor.tokenizer.unknown_id
+        unknown = np.mean(tokens.flat_values.numpy() == unknown_id)
         longest = int(np.sum(lengths == limit))
         cut = f", {longest:,} of {limit} or more" if longest else ""
         return (
