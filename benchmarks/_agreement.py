@@ -9,6 +9,10 @@ ROUNDED = 0.1
 # Two words that are almost equally likely may change places by rounding, and
 # then the rest of that sentence differs.
 SAME_TOKENS = 0.98
+# Largest differences allowed: of logits, in bfloat16 relative to the largest,
+# and of losses.
+LOGITS = {"float32": 1e-4, "bfloat16": 0.1}
+LOSSES = {"float32": 1e-3, "bfloat16": 0.2}
 
 
 def compare(name, ours, theirs, exact=True):
@@ -45,3 +49,27 @@ def compare(name, ours, theirs, exact=True):
         raise RuntimeError(
             f"Translations of {name} must be ours. Received: same={same}"
         )
+
+
+def compare_outputs(name, ours, theirs, precision):
+    """Compare logits, and the losses of the first training steps.
+
+    Args:
+        name: Whose `theirs` is.
+        ours, theirs: Tuples of the logits and the losses, arrays.
+        precision: `"float32"` or `"bfloat16"`.
+
+    Raises:
+        RuntimeError: If they differ.
+    """
+    scale = 1.0 if precision == "float32" else np.abs(ours[0]).max()
+    for what, own, other, tolerance in (
+        ("logits", ours[0], theirs[0], scale * LOGITS[precision]),
+        ("losses", ours[1], theirs[1], LOSSES[precision]),
+    ):
+        difference = np.abs(own - other).max()
+        if not difference <= tolerance:
+            raise RuntimeError(
+                f"In {precision} the {what} of {name} must be ours, up to "
+                f"{tolerance:.2g}. Received: difference={difference:.2g}"
+            )

@@ -23,6 +23,8 @@ class Worker:
     Args:
         module: Name of the module that has `create`.
         threads: Threads for each library's pool.
+        hidden: Names of modules of ours that the contestant must not find,
+            because a library would take them for a package of that name.
         **options: Arguments of `create`.
 
     Example:
@@ -31,7 +33,7 @@ class Worker:
     ...     seconds = worker.call("train", steps=5)
     """
 
-    def __init__(self, module, threads, **options):
+    def __init__(self, module, threads, hidden=(), **options):
         self.module = module
         environment = {
             **os.environ,
@@ -42,7 +44,7 @@ class Worker:
             ),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, module, str(threads)],
+            [sys.executable, "-m", __name__, module, str(threads), *hidden],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -101,12 +103,14 @@ def _limit_threads(threads):
         os.sched_setaffinity(0, allowed[:threads])
 
 
-def _serve(module, threads):
+def _serve(module, threads, hidden):
     """Answer calls until the parent closes the pipe."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     # Whatever a library prints goes to stderr, not between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     _limit_threads(threads)
+    # None stands for a module that is not there.
+    sys.modules.update(dict.fromkeys(hidden))
     contestant = importlib.import_module(module)
     for line in sys.stdin:
         request = json.loads(line)
@@ -124,4 +128,4 @@ def _serve(module, threads):
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
