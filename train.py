@@ -28,7 +28,6 @@ default preset is fitted on its default data set."""
 
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
-    import zoo
     from training.configuration import config_first
     from training.configuration import fit_parser
     from training.configuration import resolve
@@ -53,8 +52,7 @@ def fit(argv):
     metrics = fit_run(configuration, run, arguments.data_dir, command)
     title = f"validation, epoch {metrics['best_epoch']}"
     print(score_table(title, metrics["validation"]))
-    if zoo.get_preset(configuration.preset).model.task == "translation":
-        _show_samples(run, configuration, arguments.data_dir)
+    _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
     if arguments.export and not finished:
         from serving import export_run
@@ -69,11 +67,11 @@ def _show_samples(run, configuration, data_dir, count=3):
     from serving.terminal import show
     from training.task import load_task
 
-    validation = load_task(configuration, data_dir).splits["validation"]
-    sources = validation.sources[:count]
+    sources = load_task(configuration, data_dir).sources(count)
     answers = serving.load(run.directory).explain(sources)
-    for source, answer in zip(sources, answers):
-        print(f"\n{show(source, answer)}")
+    for number, (source, answer) in enumerate(zip(sources, answers)):
+        name = source if isinstance(source, str) else f"validation {number}"
+        print(f"\n{show(name, answer)}")
 
 
 def evaluate(argv):

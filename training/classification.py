@@ -5,6 +5,8 @@ import csv
 import numpy as np
 import tensorflow as tf
 
+from summaries import confusion_matrix_png
+from summaries import contact_sheet
 from training.resume import write_atomically
 
 # Errors that an evaluation lists.
@@ -20,14 +22,18 @@ class ClassificationEvaluator:
         labels: `(num_examples,)`, the right classes.
         class_names: Names of the classes.
         examples: The split; `describe(row)` says what an example is.
+        pictures: Function of row numbers that gives their pictures, or None.
     """
 
-    def __init__(self, model, batches, labels, class_names, examples):
+    def __init__(
+        self, model, batches, labels, class_names, examples, pictures=None
+    ):
         self.model = model
         self.batches = batches
         self.labels = labels
         self.class_names = class_names
         self.examples = examples
+        self.pictures = pictures
         self.probabilities = None  # of the last `evaluate`
         self._classify = tf.function(
             lambda inputs: tf.nn.log_softmax(model(inputs, training=False)),
@@ -114,6 +120,34 @@ class ClassificationEvaluator:
         wrong = np.flatnonzero(self.predicted != self.labels)
         confidence = self.probabilities[wrong].max(axis=1)
         return wrong[np.argsort(-confidence, kind="stable")][:_MOST_ERRORS]
+
+    def draw(self, directory):
+        """Draw the confusion matrix and the most confident errors, after
+        `evaluate`.
+
+        Args:
+            directory: Folder for `confusion_matrix.png` and, of pictures
+                with errors, `errors.png`.
+        """
+        details = self.details()
+        drawings = {
+            "confusion_matrix": confusion_matrix_png(
+                details["confusion_matrix"], self.class_names
+            )
+        }
+        errors = self.most_confident_errors()
+        if self.pictures is not None and len(errors):
+            captions = [
+                f"{error['class']}\n-> {error['predicted']} "
+                f"({error['probability']:.2f})"
+                for error in details["most_confident_errors"]
+            ]
+            drawings["errors"] = contact_sheet(self.pictures(errors), captions)
+        for name, png in drawings.items():
+            write_atomically(
+                directory / f"{name}.png",
+                lambda path, png=png: path.write_bytes(png),
+            )
 
     def write(self, path):
         """Write a row for each example, by tabs, after `evaluate`: what it

@@ -79,7 +79,12 @@ class ClassificationTask(Task):
             self.labels(preprocessor, split),
             preprocessor.classes.names,
             self.splits[split],
+            self.pictures(preprocessor, split),
         )
+
+    def pictures(self, preprocessor, split):
+        """A function of row numbers that gives pictures, or None."""
+        return None
 
     def watched(self):
         """Numbers of the validation examples that TensorBoard shows."""

@@ -12,6 +12,8 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     An evaluation on the test split is noted in `test_runs.jsonl`, so that a
     reported number can say how many there were.
 
+    Drawings of it lie in the folder `evaluation/<split>` of the run.
+
     Args:
         run: A fitted `Run`.
         configuration: Its `FitConfiguration`.
@@ -29,6 +31,7 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     scores["seconds"] = time.perf_counter() - started
     scores |= evaluator.details()
     scores[task.examples] = len(task.splits[split])
+    evaluator.draw(run.directory / "evaluation" / split)
     if output:
         evaluator.write(output)
     if split == "test":

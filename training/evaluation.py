@@ -91,6 +91,9 @@ class TranslationEvaluator:
             )
         }
 
+    def draw(self, directory):
+        """There is nothing to draw."""
+
     def write(self, path):
         """Write rows of source, translation and log-probability, by tabs,
         after `evaluate`."""

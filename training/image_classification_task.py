@@ -9,7 +9,7 @@ import tensorflow as tf
 from preprocessing.classification_batches import ImageBatches
 from preprocessing.image_classification import ImagePreprocessor
 from summaries import AttentionSamples
-from summaries import Side
+from summaries import PatchSide
 from training.augmentation import AugmentedClassifier
 from training.classification_task import ClassificationTask
 from training.classification_task import EVALUATION_BATCH_SIZE
@@ -144,22 +144,25 @@ class ImageClassificationTask(ClassificationTask):
         )
 
     def samples(self, model, preprocessor):
-        images = self.splits["validation"].select(self.watched())
-        inputs, _ = preprocessor.encode(images)
-        rows, columns = model.grid_shape_of(inputs)
-        names = ["class"] * model.num_prefix_tokens
-        names += [f"{r},{c}" for r in range(rows) for c in range(columns)]
-        return AttentionSamples(
-            inputs=inputs,
-            sides={
-                "patches": Side([names] * len(inputs)),
-                "pooled": Side([["pooled"]] * len(inputs)),
-            },
-            layer_sides={
-                "*pooling*": ("pooled", "patches"),
-                "*": ("patches", "patches"),
-            },
+        watched = self.splits["validation"].select(self.watched())
+        images, _ = preprocessor.decode(watched)
+        side = PatchSide(
+            images.numpy(), model.grid_shape_of(images), model.num_prefix_tokens
         )
+        return AttentionSamples(
+            inputs=preprocessor.normalize(images), sides={"image": side}
+        )
+
+    def pictures(self, preprocessor, split):
+        def decode(rows):
+            images, _ = preprocessor.decode(self.splits[split].select(rows))
+            return images.numpy()
+
+        return decode
+
+    def sources(self, count):
+        chosen = self.splits["validation"].select(slice(count))
+        return list(chosen.numpy())
 
     @property
     def example(self):

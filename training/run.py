@@ -23,6 +23,7 @@ class Run:
         pretraining/       the same as checkpoints/, of what comes before
         checkpoints/       the state of the training, and best.keras
         tensorboard/
+        evaluation/        drawings of the evaluations, by split
         metrics.json       validation scores of the best epoch, and all epochs
         test_runs.jsonl    one line for each evaluation on the test split
 

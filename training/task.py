@@ -121,6 +121,10 @@ class Task(abc.ABC):
         names = ("name", "description", "licence", "url", "citation")
         return {name: getattr(self.loaded, name) for name in names}
 
+    @abc.abstractmethod
+    def sources(self, count):
+        """The first validation examples, as `serving` takes them."""
+
     @property
     @abc.abstractmethod
     def example(self):

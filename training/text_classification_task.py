@@ -36,10 +36,6 @@ class Texts:
         """What an evaluation says of an example."""
         return {"text": self.texts[row]}
 
-    def picture(self, row):
-        """There is none."""
-        return None
-
 
 class TextClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Texts`."""
@@ -113,14 +109,12 @@ class TextClassificationTask(ClassificationTask):
                 "text": Side(
                     [[piece for piece in row if piece] for row in pieces],
                     tf.not_equal(tokens, PADDING_ID).numpy(),
-                ),
-                "pooled": Side([["pooled"]] * len(pieces)),
-            },
-            layer_sides={
-                "*pooling*": ("pooled", "text"),
-                "*": ("text", "text"),
+                )
             },
         )
+
+    def sources(self, count):
+        return self.splits["validation"].texts[:count]
 
     @property
     def example(self):

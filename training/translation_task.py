@@ -137,6 +137,9 @@ class TranslationTask(Task):
             "pairs": {name: len(pairs) for name, pairs in self.splits.items()},
         }
 
+    def sources(self, count):
+        return self.splits["validation"].sources[:count]
+
     @property
     def example(self):
         return self.splits["validation"].sources[0]

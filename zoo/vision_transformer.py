@@ -339,7 +339,12 @@ register(
             "stochastic_depth": 0.1,
         },
         parameters=102_858,
-        recipe={**_RECIPE, "epochs": 150},
+        recipe={
+            **_RECIPE,
+            "epochs": 150,
+            "average_decay": 0.99,
+            "crop_padding": 1,
+        },
     ),
     _small_pictures(
         "fashion_mnist",
