@@ -182,19 +182,17 @@ def _may_differ(name):
 
 
 def _copy_weights(start, fresh, with_head):
-    weights = {_place(weight): weight for weight in start.weights}
-    for weight in fresh.weights:
-        place = _place(weight)
-        if not with_head and place.startswith("head/"):
+    """Copy the weights of a model of the same class and architecture."""
+    head = getattr(fresh, "head", None)
+    left = set()
+    if not with_head and head is not None:
+        left = {id(weight) for weight in head.weights}
+    for source, weight in zip(start.weights, fresh.weights, strict=True):
+        if id(weight) in left:
             continue
-        if weights[place].shape != weight.shape:
+        if source.shape != weight.shape:
             raise ConfigurationError(
-                f"The weight {place} has the shape {weights[place].shape} in "
+                f"The weight {weight.path} has the shape {source.shape} in "
                 f"the run and {weight.shape} here."
             )
-        weight.assign(keras.ops.cast(weights[place].value, weight.dtype))
-
-
-def _place(weight):
-    """The path of a weight in its model."""
-    return weight.path.partition("/")[2]
+        weight.assign(keras.ops.cast(source.value, weight.dtype))
