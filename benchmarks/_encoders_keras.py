@@ -44,9 +44,7 @@ def _keras_hub(setting, folder):
     import keras_hub
 
     return keras_hub.models.ViTImageClassifier.from_preset(
-        folder,
-        preprocessor=None,
-        num_classes=setting.num_classes,
+        folder, preprocessor=None
     )
 
 
@@ -63,7 +61,7 @@ class _Contestant:
                 epsilon=setting.epsilon,
             ),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=None,  # those of KerasHub would cost it time
+            metrics=[],  # None would leave KerasHub its own
             jit_compile=jit,
         )
 

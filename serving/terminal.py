@@ -26,7 +26,7 @@ def show(source, answer):
     weight, and for patches to the smallest too.
 
     Args:
-        source: The sentence, or the path of a picture.
+        source: The sentence, or the path or another name of the picture.
         answer: A `Translation`, `TextClassification` or
             `ImageClassification` of `serving`.
 

@@ -54,17 +54,17 @@ def test_weights_lie_over_their_patches():
     rollout[1, 2] = 1
     picture = opened(rollout_png(black, rollout)).astype(int)
     height, width, _ = picture.shape
-    # What the largest weight has, 0.6 of the last colour over black.
-    bright = (picture.sum(axis=-1) > 330) & (picture.sum(axis=-1) < 600)
-    rows, columns = np.nonzero(bright[:, : int(0.88 * width)])
+    # What the largest weight has, 0.6 of the last colour over black; the bar
+    # of the colours is left out.
+    brightness = picture[:, : int(0.92 * width)].sum(axis=-1)
+    rows, columns = np.nonzero((brightness > 330) & (brightness < 600))
     right = columns > width / 2
     rows, columns = rows[right], columns[right]
     assert len(rows) > 1_000
     assert rows.mean() > height / 2
-    # A third of the width of the map, half of its height.
-    assert np.ptp(columns) == pytest.approx(
-        2 / 3 * np.ptp(rows) * (12 / 8), rel=0.1
-    )
+    # The last of 2 by 3 patches of 4 by 4 pixels is a square.
+    assert np.ptp(columns) == pytest.approx(np.ptp(rows), rel=0.05)
+    assert len(rows) == pytest.approx(np.ptp(rows) * np.ptp(columns), rel=0.1)
 
 
 def test_which_picture_is_drawn():
