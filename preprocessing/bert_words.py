@@ -5,6 +5,8 @@ import re
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from preprocessing.normalization import lower_case
+
 # Tokens that may be typed into a text, and the private characters that stand
 # for them until the text is split. Private characters of the text itself
 # have no meaning to BERT, which leaves them out.
@@ -50,7 +52,8 @@ def normalize_bert_text(text, lowercase, strip_accents):
         text = tf_text.normalize_utf8(text, "NFD")
         text = tf.strings.regex_replace(text, r"\p{Mn}", "")
     if lowercase:
-        text = _lower(text)
+        # Each by itself; the rule for texts looks at the letters around it.
+        text = lower_case(tf.strings.regex_replace(text, "Σ", "σ"))
     return tf.strings.strip(tf.strings.regex_replace(text, " +", " "))
 
 
@@ -76,14 +79,3 @@ def with_names(text):
     for name, stand_in in zip(NAMED_TOKENS, STAND_INS):
         text = tf.strings.regex_replace(text, stand_in, name)
     return text
-
-
-def _lower(text):
-    """Lower-case each character by itself.
-
-    TensorFlow's rule looks at the neighbours of a sigma, and at the language
-    of the machine for an I: in Turkish it would lose its dot.
-    """
-    for upper, lower in (("Σ", "σ"), ("İ", "i\u0307"), ("I", "i")):
-        text = tf.strings.regex_replace(text, upper, lower)
-    return tf.strings.lower(text, encoding="utf-8")

@@ -5,6 +5,10 @@ import tensorflow_text as tf_text
 
 from preprocessing.special_tokens import WORD_START
 
+# What Turkish and Lithuanian write otherwise.
+_LOWER = {"I": "i", "İ": "i\u0307", "J": "j"}
+_LOWER |= {"Į": "į", "Ì": "ì", "Í": "í", "Ĩ": "ĩ"}
+
 
 def normalize_text(text, lowercase=False):
     """Bring text into the one form that tokenizers see.
@@ -25,7 +29,19 @@ def normalize_text(text, lowercase=False):
     )
     text = tf_text.normalize_utf8(text, "NFKC")
     if lowercase:
-        text = tf.strings.lower(text, encoding="utf-8")
+        text = lower_case(text)
     text = tf.strings.regex_replace(text, r"[\s\p{Z}\p{Cc}]+", " ")
     text = tf.strings.regex_replace(text, WORD_START, "_")
     return tf.strings.strip(text)
+
+
+def lower_case(text):
+    """Lower-case text, the same on all machines.
+
+    TensorFlow's op obeys the language of the machine (`LC_ALL`, `LANG`):
+    in Turkish an I would lose its dot, and a model see other words than
+    where it was fitted.
+    """
+    for upper, lower in _LOWER.items():
+        text = tf.strings.regex_replace(text, upper, lower)
+    return tf.strings.lower(text, encoding="utf-8")

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import tensorflow as tf
 
@@ -78,3 +82,23 @@ def test_normalizing_again_changes_nothing():
     once = normalize_text(tf.constant(texts))
     twice = normalize_text(once)
     assert once.numpy().tolist() == twice.numpy().tolist()
+
+
+def test_the_language_of_the_machine_has_no_effect():
+    # It is read once, when the process first needs it.
+    program = (
+        "import tensorflow as tf\n"
+        "from preprocessing.normalization import lower_case\n"
+        "text = tf.constant(['TITLE İ I\u0307 J\u0301 Ì Í ĨĮ ΟΔΟΣ'])\n"
+        "print(ascii(lower_case(text).numpy()[0].decode()))"
+    )
+    environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    expected = "title i\u0307 i\u0307 j\u0301 ì í ĩį οδος"
+    assert printed.strip() == ascii(expected)

@@ -88,7 +88,7 @@ def test_chinese_characters_may_stay_together():
 def test_ids_of_transformers(golden, number):
     settings = golden["settings"][number]
     tokenizer = made(golden, settings)
-    assert len(golden["texts"]) > 450
+    assert len(golden["texts"]) == 450
     found = tokenizer.tokenize(tf.constant(golden["texts"])).to_list()
     for text, ids, expected in zip(golden["texts"], found, settings["ids"]):
         assert ids == expected, text
@@ -152,7 +152,7 @@ def test_known_pieces_are_the_tokens(golden):
     for piece, string in zip(pieces, strings):
         if string != b"[UNK]":
             plain = string.decode().removeprefix("##")
-            assert piece.decode().removeprefix("▁") == plain
+            assert piece.decode() in (plain, f"▁{plain}")
 
 
 def test_back_to_text():
