@@ -34,7 +34,7 @@ def _run(model, path, folder):
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

@@ -173,6 +173,12 @@ def test_hostile_texts_have_answers_and_disturb_no_other(tokenizer):
         )
 
 
+def test_a_text_of_the_limit_is_not_cut(graph):
+    answer = explain(graph, ["a " * 14, "a " * 15])
+    assert answer["truncated"].tolist() == [False, True]
+    assert np.all(answer["tokens"] != b"")
+
+
 def test_blanks_are_as_good_as_nothing(graph):
     answer = explain(graph, [b"", b"  ", b"\0"])
     assert answer["tokens"].tolist() == [[b"[START]", b"[END]"]] * 3
