@@ -63,8 +63,9 @@ def contact_sheet(images, captions, columns=5):
             f"len(captions)={len(captions)}, columns={columns}"
         )
     pictures = [as_pixels(image) for image in images]
-    sizes = [drawn_size(*picture.shape[:2]) for picture in pictures]
-    height, width = np.max(sizes, axis=0)
+    height, width = np.max(
+        [drawn_size(*picture.shape[:2]) for picture in pictures], axis=0
+    )
     width = max(width, _NARROWEST)
     captions = [_lines(caption, width) for caption in captions]
     num_lines = max(map(len, captions))
@@ -81,15 +82,7 @@ def contact_sheet(images, captions, columns=5):
         row, column = divmod(number, columns)
         left = column * cell_width + _MARGIN
         top = row * cell_height + _MARGIN
-        own_height, own_width = sizes[number]
-        axes = add_axes(
-            figure,
-            left + (width - own_width) // 2,
-            top + height - own_height,
-            own_height,
-            own_width,
-        )
-        _draw_picture(axes, picture)
+        _draw_picture(figure, left, top, height, width, picture)
         for place, line in enumerate(lines):
             middle = top + height + (place + 0.5) * _LINE + 2
             _write(figure, left + width / 2, size[1] - middle, line, width)
@@ -108,7 +101,12 @@ def _lines(caption, width):
     return lines
 
 
-def _draw_picture(axes, picture):
+def _draw_picture(figure, left, top, height, width, picture):
+    """Draw it at the bottom of this place, in the middle."""
+    own_height, own_width = drawn_size(*picture.shape[:2])
+    left += (width - own_width) // 2
+    top += height - own_height
+    axes = add_axes(figure, left, top, own_height, own_width)
     draw_pixels(axes, picture, extent=(0, 1, 0, 1))
     # Else a white picture would have no border.
     axes.add_patch(

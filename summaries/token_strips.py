@@ -88,17 +88,7 @@ def _draw(weights, labels, greatest, note):
     ):
         bottom = height - _MARGIN - line * _LINE - _BOX
         color = _COLORS(np.ma.masked_invalid(weight / greatest))
-        figure.add_artist(
-            Rectangle(
-                (left, bottom),
-                box_width,
-                _BOX,
-                facecolor=color,
-                edgecolor="lightgrey",
-                linewidth=0.6,
-                transform=IdentityTransform(),
-            )
-        )
+        _draw_box(figure, left, bottom, box_width, color)
         text.set_position((left + _PADDING, bottom + _BOX / 2))
         # Most of how bright a colour looks is its green.
         text.set_color("white" if color[1] < 0.5 else "black")
@@ -118,6 +108,19 @@ def _text(figure, label):
         transform=IdentityTransform(),
         zorder=2,
     )
+
+
+def _draw_box(figure, left, bottom, width, color):
+    box = Rectangle(
+        (left, bottom),
+        width,
+        _BOX,
+        facecolor=color,
+        edgecolor="lightgrey",
+        linewidth=0.6,
+        transform=IdentityTransform(),
+    )
+    figure.add_artist(box)
 
 
 def _lay_out(widths):
