@@ -140,7 +140,9 @@ class AttentionPooling(AttentionLayer):
             inputs = ops.tanh(project_features(inputs, self.kernel))
         kernel = self.query_kernel
         if self.scale:
-            kernel = kernel * kernel.shape[0] ** -0.5
+            # As a tensor: on torch a variable of Keras would be multiplied by
+            # a number that was rounded to float32.
+            kernel = ops.cast(kernel, inputs.dtype) * kernel.shape[0] ** -0.5
         logits = project_features(inputs, kernel)
         return ops.swapaxes(logits, 1, 2)[:, None]
 

@@ -170,6 +170,8 @@ class DecoderBlock(TransformerBlock):
             The outputs for the new positions, and the new state.
         """
         memory = None
+        # As a call does; on torch an array of NumPy is no tensor.
+        inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
 
         def attend(states):
             nonlocal memory

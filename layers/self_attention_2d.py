@@ -143,6 +143,29 @@ class SelfAttention2D(AttentionLayer):
             recording.record(self, scores)
         return (outputs, scores) if return_attention_scores else outputs
 
+    def compute_output_spec(
+        self,
+        inputs,
+        *,
+        mask=None,
+        return_attention_scores=False,
+        training=None,
+    ):
+        # Said here, not found by a trial call: torch makes one with 83 and 89
+        # for each unknown size, and the scores of 83 maps of 83 x 83 places
+        # have 16 GB.
+        _check_mask(mask)
+        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return outputs
+        batch_size, height, width, _ = inputs.shape
+        length = None if None in (height, width) else height * width
+        scores = keras.KerasTensor(
+            (batch_size, 1, length, length),
+            dtype=keras.backend.result_type(self.compute_dtype, "float32"),
+        )
+        return outputs, scores
+
     def get_config(self):
         config = super().get_config()
         config.update(
@@ -157,12 +180,16 @@ class SelfAttention2D(AttentionLayer):
 
 def _flatten_mask(mask, length):
     """`(B, height, width)` -> `(B, height * width)`."""
+    mask = _check_mask(mask)
+    return None if mask is None else ops.reshape(mask, (-1, length))
+
+
+def _check_mask(mask):
+    """The mask as a tensor, if it is one that fits a map."""
     mask = masks.check_mask(mask, "mask")
-    if mask is None:
-        return None
-    if len(mask.shape) != 3:
+    if mask is not None and len(mask.shape) != 3:
         raise ValueError(
             "`mask` must have the shape (batch_size, height, width). "
             f"Received: mask.shape={tuple(mask.shape)}"
         )
-    return ops.reshape(mask, (-1, length))
+    return mask

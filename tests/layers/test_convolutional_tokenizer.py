@@ -9,6 +9,7 @@ from layers.convolutional_tokenizer import ConvolutionalTokenizer
 from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
+from tests.layers.running import dtype_of
 from tests.layers.running import each_jit
 from tests.layers.running import gradients
 from tests.layers.running import graphs
@@ -138,6 +139,9 @@ def test_gradients_are_differences(jit):
     def scalar(images):
         return weighted_sum(layer(images), direction)
 
+    def number(images):
+        return float(array(scalar(ops.convert_to_tensor(images))))
+
     found = gradients(scalar, [images], layer.weights, jit)
     generator = np.random.default_rng(3)
     step = 1e-6
@@ -146,17 +150,11 @@ def test_gradients_are_differences(jit):
         sides = []
         for sign in (1, -1):
             if weight is None:
-                sides.append(
-                    float(
-                        scalar(
-                            ops.convert_to_tensor(images + sign * step * move)
-                        )
-                    )
-                )
+                sides.append(number(images + sign * step * move))
                 continue
             old = array(weight).copy()
             weight.assign(old + sign * step * move)
-            sides.append(float(scalar(ops.convert_to_tensor(images))))
+            sides.append(number(images))
             weight.assign(old)
         expected = (sides[0] - sides[1]) / (2 * step)
         assert abs(expected) > 1e-3
@@ -172,7 +170,7 @@ def test_precision(policy, tolerance):
     layer = made(dtype=policy)
     images = draw(2, 5, 6, 2)
     outputs = layer(ops.convert_to_tensor(images, layer.compute_dtype))
-    assert outputs.dtype == layer.compute_dtype
+    assert dtype_of(outputs) == layer.compute_dtype
     expected = tokens_of(images)
     assert_allclose(
         array(outputs, "float64"),

@@ -10,6 +10,7 @@ import layers
 from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import BACKEND
+from tests.layers.running import dtype_of
 from tests.layers.running import JIT
 
 DRAW = np.random.default_rng(0).normal
@@ -196,7 +197,7 @@ def test_fitted_recorded_saved_loaded_and_exported(name, tmp_path):
         model(inputs)
     assert bool(scores) != (name in WITHOUT_ATTENTION)
     for tensor in scores.values():
-        assert len(tensor.shape) == 4 and tensor.dtype == "float32"
+        assert len(tensor.shape) == 4 and dtype_of(tensor) == "float32"
         # Rows sum to 1, where a query may look anywhere, or less.
         assert array(tensor).sum(axis=-1).max() < 1.001
     # Saved and loaded by Keras.

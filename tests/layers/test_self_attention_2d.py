@@ -10,9 +10,12 @@ from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
 from tests.layers.running import compiled
+from tests.layers.running import dtype_of
 from tests.layers.running import graphs
 from tests.layers.running import JIT
+from tests.layers.running import JIT_COMPILE
 from tests.layers.running import outputs_and_gradients
+from tests.layers.running import weighted_sum
 
 # B 2, height 3, width 4, 7 channels, keys 5, values 6.
 DRAW = np.random.default_rng(0).normal
@@ -105,7 +108,7 @@ def test_gradients(blockwise, assert_gradients_match):
     layer = made(blockwise=blockwise)
     direction = DRAW(size=MAPS.shape)
     assert_gradients_match(
-        lambda: ops.sum(layer(MAPS, mask=MASK) * direction),
+        lambda: weighted_sum(layer(MAPS, mask=MASK), direction),
         layer.trainable_variables,
     )
 
@@ -144,11 +147,13 @@ def test_a_sum_of_such_heads_is_a_convolution():
         by_scores += scores @ places @ kernel[row, column]
         # The same as attention: a query that may see one key gives it all
         # its weight, and one that may see none has a context of 0.
-        by_layers += DotProductAttention(dtype="float64")(
-            places,
-            places @ kernel[row, column],
-            places,
-            attention_mask=scores > 0,
+        by_layers += array(
+            DotProductAttention(dtype="float64")(
+                places,
+                places @ kernel[row, column],
+                places,
+                attention_mask=scores > 0,
+            )
         )
     for outputs in (by_scores, by_layers):
         assert_allclose(np.reshape(outputs, (2, 3, 4, 5)), expected, atol=1e-12)
@@ -223,6 +228,15 @@ def test_symbolic_shapes(sizes):
     length = 12 if None not in sizes else None
     assert outputs.shape == (None, *sizes, 7)
     assert scores.shape == (None, 1, length, length)
+    assert outputs.dtype == scores.dtype == "float64"
+    with pytest.raises(ValueError, match="`mask` must be boolean"):
+        made()(keras.Input((*sizes, 7)), mask=keras.Input(sizes))
+    _, scores = made("mixed_float16")(
+        keras.Input((*sizes, 7)),
+        mask=keras.Input(sizes, dtype="bool"),
+        return_attention_scores=True,
+    )
+    assert scores.dtype == "float32"
 
 
 @pytest.mark.check("compiled")
@@ -261,7 +275,7 @@ def test_one_step_of_training_moves_every_weight():
     inputs = keras.Input((3, 4, 7))
     layer = made(dtype="float32", dropout=0.1)
     model = keras.Model(inputs, layer(inputs))
-    model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=True)
+    model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=JIT_COMPILE)
     before = [array(weight) for weight in layer.trainable_variables]
     model.fit(MAPS, np.zeros_like(MAPS), verbose=0)
     for weight, old in zip(layer.trainable_variables, before):
@@ -275,12 +289,12 @@ def test_one_step_of_training_moves_every_weight():
 def test_precision(policy):
     maps = DRAW(size=(2, 15, 16, 7))
     outputs, scores = made(policy)(maps, return_attention_scores=True)
-    assert scores.dtype == "float32"
-    assert outputs.dtype == keras.DTypePolicy(policy).compute_dtype
-    assert_allclose(np.sum(scores, axis=-1), 1, atol=1e-5)
+    assert dtype_of(scores) == "float32"
+    assert dtype_of(outputs) == keras.DTypePolicy(policy).compute_dtype
+    assert_allclose(array(scores).sum(axis=-1), 1, atol=1e-5)
     tolerance = 0.1 if "bfloat16" in policy else 0.02
     assert_allclose(
-        ops.cast(outputs, "float64"), both(made(), maps)[0], atol=tolerance
+        array(outputs, "float64"), both(made(), maps)[0], atol=tolerance
     )
 
 

@@ -11,9 +11,11 @@ from tests.layers.running import array
 from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
 from tests.layers.running import compiled
+from tests.layers.running import dtype_of
 from tests.layers.running import each_jit
 from tests.layers.running import gradients
 from tests.layers.running import graphs
+from tests.layers.running import mask_of
 from tests.layers.running import weighted_sum
 
 
@@ -78,7 +80,7 @@ def test_far_positions_under_every_policy(policy, unit, jit):
         return encoding_of(layer, 24, 6, start_index=1000)
 
     encoding = compiled(encode, jit)()
-    assert encoding.dtype == layer.compute_dtype
+    assert dtype_of(encoding) == layer.compute_dtype
     error = array(encoding, "float64") - paper(24, 6, start_index=1000)
     assert np.abs(error).max() < unit
     # Nothing but the last cast is between this and float32.
@@ -175,7 +177,7 @@ def test_mask_stays():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     embedded = keras.layers.Embedding(4, 5, mask_zero=True)(ids)
     outputs = SinusoidalPositionEncoding()(embedded)
-    assert_array_equal(outputs._keras_mask, ids != 0)
+    assert_array_equal(mask_of(outputs), ids != 0)
 
 
 @pytest.mark.check("bad input")

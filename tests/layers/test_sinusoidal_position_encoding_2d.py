@@ -14,6 +14,7 @@ from tests.layers.running import dtype_of
 from tests.layers.running import each_jit
 from tests.layers.running import gradients
 from tests.layers.running import graphs
+from tests.layers.running import weighted_sum
 
 DIM = 10
 
@@ -117,7 +118,7 @@ def test_gradient_is_handed_on(jit):
     layer = SinusoidalPositionEncoding2D(dtype="float64")
     direction = np.random.default_rng(1).normal(size=(2, 9, DIM))
     [found], _ = gradients(
-        lambda inputs: ops.sum(layer(inputs) * direction),
+        lambda inputs: weighted_sum(layer(inputs), direction),
         [np.zeros((2, 9, DIM))],
         jit=jit,
     )
