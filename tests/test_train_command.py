@@ -6,8 +6,10 @@ import json
 import pathlib
 import shutil
 
+import numpy as np
 import pooch
 import pytest
+import tensorflow as tf
 
 import datasets
 import serving
@@ -97,6 +99,60 @@ def test_a_users_own_pairs_from_fit_to_prediction(capsys):
         assert f"-> {text}   (log-probability" in block
     assert train.main(["evaluate", str(run), "--split", "test"]) == 0
     assert "test_runs              1" in capsys.readouterr().out
+
+
+def test_classifiers_from_fit_to_prediction(capsys):
+    small = [
+        *("--epochs", "1", "--jit", "false", "--model.num_layers", "1"),
+        *("--model.hidden_dim", "8", "--model.intermediate_dim", "8"),
+    ]
+    words = [pair.split() for pair in _WORDS]
+    rows = [f"{w},{lang}" for w_ in words for w, lang in zip(w_, ("en", "fr"))]
+    pathlib.Path("words.csv").write_text("\n".join(["text,label", *rows]))
+    pictures = pathlib.Path("pictures")
+    for label, color in (("dark", 20), ("light", 230)):
+        (pictures / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.full((9, 10, 3), color + number, np.uint8)
+            pixels[number] = 128
+            png = tf.io.encode_png(pixels).numpy()
+            (pictures / label / f"{number}.png").write_bytes(png)
+    for arguments, source, labels in (
+        (
+            [
+                *("--preset", "transformer_classifier_tiny"),
+                *("--dataset", "csv:words.csv", "--tokenizer", "word"),
+            ],
+            "red",
+            ("en", "fr"),
+        ),
+        (
+            [
+                *("--preset", "vision_transformer_tiny_digits"),
+                *("--dataset", "images:pictures"),
+                *("--height", "8", "--width", "8", "--batch_size", "4"),
+            ],
+            "pictures/dark/0.png",
+            ("dark", "light"),
+        ),
+    ):
+        name = arguments[1]
+        fit = [*arguments, *small, "--name", name]
+        assert train.main(fit) == 0
+        printed = capsys.readouterr().out
+        assert printed.count("-> ") >= 1
+        run, model = pathlib.Path("runs", name), f"saved_models/{name}/1"
+        assert f"SavedModel   {model}" in printed
+        assert train.main(["evaluate", str(run), "--split", "test"]) == 0
+        printed = capsys.readouterr().out
+        for expected in ("accuracy", "confusion_matrix", "precision"):
+            assert expected in printed
+        assert (run / "evaluation/test/confusion_matrix.png").stat().st_size
+        # The SavedModel says what the run says.
+        answers = [serving.load(p).explain([source])[0] for p in (run, model)]
+        assert answers[0].label == answers[1].label in labels
+        assert train.main(["predict", model, source]) == 0
+        assert f"-> {answers[0].label}" in capsys.readouterr().out
 
 
 def test_evaluate_notes_each_test_run(tiny_run, capsys):
