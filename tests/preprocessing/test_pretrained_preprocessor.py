@@ -300,20 +300,27 @@ def test_pictures_of_the_right_size_are_the_same(pictures, edited):
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("resample", [2, 3])
-def test_a_photograph_is_nearly_the_same(resample, pictures, edited):
-    # 427 x 640 to 48 x 64. There the resized picture has whole numbers from
-    # 0 to 255, so a quarter is what rounding alone makes.
+@pytest.mark.parametrize(
+    "resample, interpolation, largest",
+    # Pillow's curve swings over the range between its two passes, too.
+    [(2, "bilinear", 0.75), (3, "bicubic", 2.5)],
+)
+def test_a_photograph_is_nearly_the_same(
+    resample, interpolation, largest, pictures, edited
+):
+    # From 427 x 640 to 48 x 64. Pillow's pixels are whole numbers from 0 to
+    # 255, and rounding alone makes a mean difference of 0.25; measured are
+    # 0.272 and 0.270.
     folder = edited(VIT, PICTURES, {"resample": resample})
     preprocessor = load_pretrained_preprocessor(folder)
-    assert preprocessor.interpolation == {2: "bilinear", 3: "bicubic"}[resample]
+    assert preprocessor.interpolation == interpolation
     photograph = sklearn.datasets.load_sample_image("flower.jpg")
     images, _ = preprocessor.decode(tf.constant(photograph[None]))
     expected = pictures[f"resample_{resample}"]
     expected = expected * [0.2, 0.25, 0.3] + [0.4, 0.5, 0.6]
     difference = np.abs(images[0] - expected) * 255
     assert difference.mean() < 0.3
-    assert difference.max() < 1.5
+    assert difference.max() < largest
 
 
 def test_settings_of_pictures(edited):
