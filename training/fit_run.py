@@ -48,7 +48,7 @@ def fit_run(configuration, run, data_dir=None, command=""):
     preprocessor = _preprocessor(task, configuration, run)
     batches = task.training_batches(recipe, preprocessor)
     task.report_validation(preprocessor)
-    model = _model(task, configuration, run, preprocessor)
+    model = _model(task, configuration, preprocessor)
     print(
         f"model      {configuration.preset}, "
         f"{model.count_params():,} parameters"
@@ -108,10 +108,9 @@ def _preprocessor(task, configuration, run):
     return preprocessor
 
 
-def _model(task, configuration, run, preprocessor):
+def _model(task, configuration, preprocessor):
     start = find_start(configuration)
-    # A run that goes on has its weights in its own checkpoint.
-    if start is not None and not run.is_fitting:
+    if start is not None:
         return start.load_model(task, preprocessor)
     try:
         model = zoo.create_model(
