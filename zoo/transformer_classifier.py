@@ -269,7 +269,7 @@ register(
         parameters=199_232,
         dataset="language_id",
         recipe={
-            "epochs": 10,
+            "epochs": 6,
             "batch_size": 128,
             "learning_rate": 2e-3,
             "jit": False,

@@ -344,6 +344,8 @@ register(
             "epochs": 150,
             "average_decay": 0.99,
             "crop_padding": 1,
+            # Of 143 pictures several epochs have all right.
+            "validation_metric": "loss",
         },
     ),
     _small_pictures(

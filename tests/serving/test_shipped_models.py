@@ -5,13 +5,19 @@ import pathlib
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold
 
 import serving
 import zoo
 from serving.check_saved_model import xla_ops
 
 _MODELS = pathlib.Path(__file__).parents[2] / "saved_models"
-_SHIPPED = ["bahdanau_translator_tiny_phrases/1"]
+_SHIPPED = [
+    "bahdanau_translator_tiny_phrases/1",
+    "transformer_classifier_tiny_language_id/1",
+    "vision_transformer_tiny_digits/1",
+]
 
 
 @pytest.mark.parametrize("name", _SHIPPED)
@@ -45,6 +51,48 @@ def test_phrases_are_translated_with_their_alignment():
     looked_at = dict(zip(date.tokens, strongest))
     assert looked_at["▁jeudi"] == "▁Thursday"
     assert looked_at["▁octobre"] == "▁October"
+
+
+def test_languages_are_told():
+    classifier = serving.load(_MODELS / _SHIPPED[1])
+    texts = {
+        "Thursday, October 24, 2047": "en",
+        "jeudi 24 octobre 2047": "fr",
+        "Donnerstag, 24. Oktober 2047": "de",
+        "2047年10月24日木曜日": "ja",
+    }
+    answers = classifier.explain(list(texts))
+    assert [answer.label for answer in answers] == list(texts.values())
+    for answer in answers:
+        assert answer.probabilities[answer.label] == answer.probability > 0.9
+        sums = answer.attention.sum(axis=-1)
+        np.testing.assert_allclose(sums, 1.0, atol=1e-5)
+        assert answer.token_weights.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_digits_are_read():
+    bunch = load_digits()
+    # Those that it was not fitted on, in folds of a seed: the test split.
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    _, rows = next(iter(folds.split(bunch.images, bunch.target)))
+    pixels = np.round(bunch.images[rows] * (255 / 16)).astype("uint8")
+    classifier = serving.load(_MODELS / _SHIPPED[2])
+    labels = [int(label) for label in classifier.classify(list(pixels))]
+    accuracy = np.mean(labels == bunch.target[rows])
+    card = json.loads(
+        (_MODELS / _SHIPPED[2] / "model_card.json").read_text("utf-8")
+    )
+    (test_run,) = card["metrics"]["test_runs"]
+    assert accuracy == pytest.approx(test_run["accuracy"], abs=1e-9)
+    (answer,) = classifier.explain([pixels[0]])
+    assert answer.rollout.shape == (4, 4)
+    assert answer.rollout.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", _SHIPPED[1:])
+def test_accuracies_are_what_the_readme_promises(name):
+    card = json.loads((_MODELS / name / "model_card.json").read_text("utf-8"))
+    assert card["metrics"]["test_runs"][0]["accuracy"] >= 0.98
 
 
 def test_its_scores_are_what_the_readme_promises():
