@@ -109,7 +109,11 @@ def test_rates_and_cells():
 
 
 def start(arguments, backend):
-    environment = {**os.environ, "KERAS_BACKEND": backend}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles faster
+    }
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", RUN, *arguments],
         cwd=ROOT,
