@@ -55,6 +55,13 @@ class TranslatorGraph(tf.Module):
             `(B, L, N, T, S)`, row t that of the step that emitted
             `target_tokens[t]`; `truncated` `(B,)`.
         """
+        # Loops that stack what their steps give need a row.
+        count = tf.shape(text)[0]
+        missing = tf.fill([tf.maximum(0, 1 - count)], "")
+        answer = self._explain(tf.concat([text, missing], axis=0))
+        return {name: tensor[:count] for name, tensor in answer.items()}
+
+    def _explain(self, text):
         ids, truncated = self._encode(text)
         tokens, score = self.model.translate(ids)
         # No longer than the longest translation of the batch.

@@ -30,7 +30,7 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     scores = evaluator.evaluate(in_detail=True)
     scores["seconds"] = time.perf_counter() - started
     scores |= evaluator.details()
-    scores[task.examples] = len(task.splits[split])
+    scores[task.scored] = len(task.splits[split])
     evaluator.draw(run.directory / "evaluation" / split)
     if output:
         evaluator.write(output)

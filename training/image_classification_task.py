@@ -60,7 +60,7 @@ class ImageClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Images`."""
 
     preprocessor = ImagePreprocessor
-    examples = "images"
+    examples = scored = "images"
 
     def read(self, dataset):
         # A file is read when it is its turn, again in each epoch.

@@ -37,8 +37,9 @@ class Task(abc.ABC):
 
     # Class of the preprocessor.
     preprocessor: type
-    # What an example is called in messages.
+    # What an example is called in messages, and what an evaluation counts.
     examples = "examples"
+    scored = "examples"
 
     def __init__(self, loaded, needed=("train", "validation")):
         self.loaded = loaded

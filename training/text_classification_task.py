@@ -41,7 +41,7 @@ class TextClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Texts`."""
 
     preprocessor = TextClassificationPreprocessor
-    examples = "texts"
+    examples = scored = "texts"
 
     def read(self, dataset):
         texts, labels = [], [np.zeros(0, np.int32)]

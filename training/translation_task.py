@@ -26,7 +26,7 @@ class TranslationTask(Task):
     """See `Task`; the splits are `Pairs`."""
 
     preprocessor = TranslationPreprocessor
-    examples = "pairs"
+    examples, scored = "pairs", "sentences"
 
     def read(self, dataset):
         return read_pairs(dataset)
