@@ -8,6 +8,9 @@ from keras import ops
 from layers import Dropout
 from layers import PositionEmbedding
 from layers._normalization import make_normalization
+from layers._random_bits import draw_seed
+from layers._random_bits import random_fractions
+from layers.masks import check_mask
 from layers.masks import padding_mask
 from zoo._encoder_classifier import EncoderClassifier
 from zoo._encoder_classifier import mean_over
@@ -49,6 +52,9 @@ class TransformerClassifier(EncoderClassifier):
         dropout: Fraction to drop of the embeddings, of the outputs of each
             branch, and of what was pooled.
         attention_dropout: Fraction of the attention weights to drop.
+        token_dropout: Fraction of the tokens that are left out in training,
+            as if the text had been written without them (Iyyer et al.,
+            2015); the first, which may stand for the text, is kept.
         stochastic_depth: Fraction of the samples that skip the last block;
             those before it are skipped less often.
         layer_norm_epsilon: Added to the variance in the normalisation.
@@ -78,7 +84,8 @@ class TransformerClassifier(EncoderClassifier):
 
     References:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3;
-        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3.
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3;
+        [Iyyer et al., 2015](https://aclanthology.org/P15-1162), section 3.1.
     """
 
     task = "text_classification"
@@ -99,6 +106,7 @@ class TransformerClassifier(EncoderClassifier):
         activation: str = "gelu",
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        token_dropout: float = 0.0,
         stochastic_depth: float = 0.0,
         layer_norm_epsilon: float = 1e-6,
         **kwargs,
@@ -118,10 +126,18 @@ class TransformerClassifier(EncoderClassifier):
         self.activation = activation
         self.dropout = dropout
         self.attention_dropout = attention_dropout
+        self.token_dropout = token_dropout
         self.stochastic_depth = stochastic_depth
         self.layer_norm_epsilon = layer_norm_epsilon
+        if not 0 <= token_dropout < 1:
+            raise ValueError(
+                "`token_dropout` must be at least 0 and below 1. "
+                f"Received: token_dropout={token_dropout}"
+            )
         self._make_layers(normalize_first)
         self._make_embeddings(self.dtype_policy)
+        if token_dropout:
+            self.token_seed = keras.random.SeedGenerator()
 
     def _make_embeddings(self, dtype):
         self.token_embedding = keras.layers.Embedding(
@@ -185,6 +201,20 @@ class TransformerClassifier(EncoderClassifier):
         if self.embedding_normalization is not None:
             embedded = self.embedding_normalization(embedded)
         return self.drop_embedding(embedded, training=training)
+
+    def features(self, inputs, token_mask=None, training=None):
+        if training and self.token_dropout:
+            kept = self._draw_kept_tokens(ops.shape(inputs["tokens"]))
+            token_mask = check_mask(token_mask, "token_mask", rank=2)
+            if token_mask is not None:
+                kept = ops.logical_and(kept, token_mask)
+            token_mask = kept
+        return super().features(inputs, token_mask, training=training)
+
+    def _draw_kept_tokens(self, shape):
+        fractions = random_fractions(shape, draw_seed(self.token_seed))
+        is_first = ops.arange(shape[1]) == 0
+        return ops.logical_or(fractions >= self.token_dropout, is_first)
 
     def padding_of(self, inputs):
         return padding_mask(inputs["tokens"])
