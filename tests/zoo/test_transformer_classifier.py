@@ -8,10 +8,13 @@ from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
 from tests.layers.running import BACKEND
 from tests.layers.running import dtype_of
-from tests.layers.running import gradients
 from tests.layers.running import graphs
-from tests.layers.running import JIT_COMPILE
-from tests.layers.running import weighted_sum
+from tests.zoo.classifier_checks import check_chance_in_training_only
+from tests.zoo.classifier_checks import check_every_weight_has_a_gradient
+from tests.zoo.classifier_checks import (
+    check_one_compiled_step_moves_every_weight,
+)
+from tests.zoo.classifier_checks import draw_weights
 from zoo.transformer_classifier import TransformerClassifier
 
 # Row 0 is padded; 2 is the token whose state stands for the text.
@@ -44,10 +47,7 @@ def made(seed=0, **overrides):
     }
     model = TransformerClassifier(**{**sizes, **overrides})
     model.build()
-    draw = np.random.default_rng(seed).normal
-    for weight in model.trainable_variables:
-        one = float(weight.path.endswith("gamma"))
-        weight.assign(one + draw(scale=0.4, size=weight.shape))
+    draw_weights(model, seed)
     return model
 
 
@@ -247,45 +247,44 @@ def test_every_weight_has_a_gradient():
         inputs = {**INPUTS, "segments": SEGMENTS}
         if not model.num_segments:
             inputs = INPUTS
-        direction = np.random.default_rng(1).normal(size=(2, 5))
-        _, found = gradients(
-            lambda inputs=inputs, model=model, direction=direction: (
-                weighted_sum(model(inputs, training=True), direction)
-            ),
-            weights=model.trainable_variables,
-        )
-        sizes = [np.abs(each).max() for each in found]
-        for weight, size in zip(model.trainable_variables, sizes):
-            # A bias of the keys cancels in the softmax.
-            if not weight.path.endswith("key_bias"):
-                assert size > 1e-4 * max(sizes), weight.path
+        check_every_weight_has_a_gradient(model, inputs)
 
 
 def test_one_compiled_step_moves_every_weight():
     model = made(dropout=0.2, attention_dropout=0.2, stochastic_depth=0.1)
-    before = [array(weight).copy() for weight in model.trainable_variables]
-    model.compile(
-        keras.optimizers.SGD(1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=JIT_COMPILE,
-    )
-    model.fit(INPUTS, np.array([1, 4]), verbose=0)
-    for weight, old in zip(model.trainable_variables, before):
-        if not weight.path.endswith("key_bias"):
-            assert np.abs(array(weight) - old).max() > 1e-6, weight.path
+    check_one_compiled_step_moves_every_weight(model, INPUTS)
 
 
 @pytest.mark.parametrize(
-    "name", ["dropout", "attention_dropout", "stochastic_depth"]
+    "name",
+    ["dropout", "attention_dropout", "token_dropout", "stochastic_depth"],
 )
 def test_dropout_in_training_only(name):
     model = made(**{name: 0.5})
-    plain = array(model(INPUTS))
-    assert_array_equal(model(INPUTS), plain)
-    many = {"tokens": np.repeat(TOKENS, 8, axis=0)}
-    loud = [array(model(many, training=True)) for _ in range(2)]
-    assert np.abs(loud[0] - np.repeat(plain, 8, axis=0)).max() > 1e-2
-    assert np.abs(loud[0] - loud[1]).max() > 1e-2
+    check_chance_in_training_only(model, INPUTS)
+
+
+def test_tokens_left_out_in_training():
+    model = made(token_dropout=0.4, pooling="mean")
+    # Which tokens are left out can only be one of the subsets.
+    texts = {"tokens": np.tile(TOKENS[:1, :4], (2000, 1))}
+    subsets = np.array(
+        [[True, *map(bool, bits)] for bits in np.ndindex(2, 2, 2)]
+    )
+    expected = array(model({"tokens": texts["tokens"][:8]}, token_mask=subsets))
+    found = array(model(texts, training=True))
+    distances = np.abs(found[:, None] - expected).max(axis=-1)
+    assert_allclose(distances.min(axis=1), np.zeros(2000), atol=1e-5)
+    drawn = subsets[distances.argmin(axis=1)]
+    assert_allclose(drawn[:, 1:].mean(axis=0), [0.6] * 3, atol=0.05)
+    # A token that the caller leaves out stays out.
+    mask = np.ones((2000, 4), bool)
+    mask[:, 2] = False
+    found = array(model(texts, token_mask=mask, training=True))
+    distances = np.abs(found[:, None] - expected[~subsets[:, 2]]).max(axis=-1)
+    assert_allclose(distances.min(axis=1), np.zeros(2000), atol=1e-5)
+    # The states of all tokens, which pretraining uses, are left alone.
+    assert_allclose(model.encode(INPUTS, training=True), model.encode(INPUTS))
 
 
 def test_depth_is_dropped_more_the_deeper():
@@ -324,6 +323,7 @@ def test_precision(policy, tolerance):
         ({"num_heads": 5}, "Received: num_heads=5, hidden_dim=12"),
         ({"num_heads": 0}, "Received: num_heads=0, hidden_dim=12"),
         ({"num_layers": 0}, "Received: num_layers=0"),
+        ({"token_dropout": 1.0}, "below 1. Received: token_dropout=1.0"),
         ({"max_sequence_length": 0}, "Received: max_length=0"),
         ({"activation": "gelou"}, "gelou"),
     ],

@@ -8,10 +8,13 @@ from tests.layers.running import assert_allclose
 from tests.layers.running import assert_array_equal
 from tests.layers.running import BACKEND
 from tests.layers.running import dtype_of
-from tests.layers.running import gradients
 from tests.layers.running import graphs
-from tests.layers.running import JIT_COMPILE
-from tests.layers.running import weighted_sum
+from tests.zoo.classifier_checks import check_chance_in_training_only
+from tests.zoo.classifier_checks import check_every_weight_has_a_gradient
+from tests.zoo.classifier_checks import (
+    check_one_compiled_step_moves_every_weight,
+)
+from tests.zoo.classifier_checks import draw_weights
 from zoo.vision_transformer import VisionTransformer
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 12, 2)).astype("float32")
@@ -42,10 +45,7 @@ def made(seed=0, **overrides):
     }
     model = VisionTransformer(**{**sizes, **overrides})
     model.build()
-    draw = np.random.default_rng(seed).normal
-    for weight in model.trainable_variables:
-        one = float(weight.path.endswith("gamma"))
-        weight.assign(one + draw(scale=0.4, size=weight.shape))
+    draw_weights(model, seed)
     return model
 
 
@@ -205,17 +205,7 @@ def test_scores_are_those_of_rollout_too():
 @kinds
 def test_every_weight_has_a_gradient(overrides):
     model = made(**overrides)
-    outputs = model(IMAGES)
-    direction = np.random.default_rng(1).normal(size=outputs.shape)
-    _, found = gradients(
-        lambda: weighted_sum(model(IMAGES, training=True), direction),
-        weights=model.trainable_variables,
-    )
-    sizes = [np.abs(each).max() for each in found]
-    for weight, size in zip(model.trainable_variables, sizes):
-        # A bias of the keys cancels in the softmax.
-        if not weight.path.endswith("key_bias"):
-            assert size > 1e-4 * max(sizes), weight.path
+    check_every_weight_has_a_gradient(model, IMAGES)
 
 
 def test_one_compiled_step_moves_every_weight():
@@ -226,16 +216,7 @@ def test_one_compiled_step_moves_every_weight():
         attention_dropout=0.2,
         stochastic_depth=0.1,
     )
-    before = [array(weight).copy() for weight in model.trainable_variables]
-    model.compile(
-        keras.optimizers.SGD(1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=JIT_COMPILE,
-    )
-    model.fit(IMAGES, np.array([1, 4]), verbose=0)
-    for weight, old in zip(model.trainable_variables, before):
-        if not weight.path.endswith("key_bias"):
-            assert np.abs(array(weight) - old).max() > 1e-6, weight.path
+    check_one_compiled_step_moves_every_weight(model, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -243,12 +224,7 @@ def test_one_compiled_step_moves_every_weight():
 )
 def test_dropout_in_training_only(name):
     model = made(**{name: 0.5})
-    plain = array(model(IMAGES))
-    assert_array_equal(model(IMAGES), plain)
-    many = np.repeat(IMAGES, 8, axis=0)
-    loud = [array(model(many, training=True)) for _ in range(2)]
-    assert np.abs(loud[0] - np.repeat(plain, 8, axis=0)).max() > 1e-2
-    assert np.abs(loud[0] - loud[1]).max() > 1e-2
+    check_chance_in_training_only(model, IMAGES)
 
 
 @kinds
