@@ -56,11 +56,9 @@ def fit_run(configuration, run, data_dir=None, command=""):
     task.check_model(recipe, model)
     for note in task.loaded.notes:
         print(f"note       {note}")
-    pretraining = None
-    if not run.is_fitting:
-        pretraining = task.pretrain(
-            recipe, model, preprocessor, batches, run.pretraining
-        )
+    pretraining = task.pretrain(
+        recipe, model, preprocessor, batches, run.pretraining
+    )
     history = fit(
         task.objective(recipe, model, preprocessor),
         recipe,

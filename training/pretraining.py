@@ -150,7 +150,8 @@ def pretrain(classifier, recipe, preprocessor, batches, validation, directory):
 
     Args:
         classifier: The built `TransformerClassifier`; afterwards it has the
-            weights of the best epoch.
+            weights of the best epoch. What is fitted is a twin of it, whose
+            dropout is that of the recipe.
         recipe: The `TextClassificationRecipe`.
         preprocessor: The `TextClassificationPreprocessor`.
         batches: The `TextBatches` of the training data.
@@ -166,8 +167,12 @@ def pretrain(classifier, recipe, preprocessor, batches, validation, directory):
         validation_metric="loss",
         early_stop_patience=0,
     )
-    model = MaskedLanguageModel(classifier)
+    twin = type(classifier).from_config(
+        {**classifier.get_config(), "dropout": recipe.pretrain_dropout}
+    )
+    model = MaskedLanguageModel(twin)
     model.build()
+    twin.set_weights(classifier.get_weights())
     tokenizer = preprocessor.tokenizer
     hider = TokenHider(
         model,
@@ -188,5 +193,5 @@ def pretrain(classifier, recipe, preprocessor, batches, validation, directory):
         directory,
     )
     best = keras.saving.load_model(directory / "best.keras", compile=False)
-    model.set_weights(best.get_weights())
+    classifier.set_weights(best.classifier.get_weights())
     return history

@@ -124,17 +124,21 @@ class TextClassificationRecipe(ClassificationRecipe):
         pretrain: `mlm` first fits the encoder to find hidden tokens of the
             training texts (Devlin et al., 2019, section 3.1).
         pretrain_epochs: Passes over the training texts for that.
+        pretrain_dropout: The model's `dropout` in it; there is more to learn
+            from than in the labels, and less to forget.
         mask_rate: Share of the tokens that are hidden in it.
     """
 
     pretrain: Literal["none", "mlm"] = "none"
     pretrain_epochs: int = 10
+    pretrain_dropout: float = 0.1
     mask_rate: float = 0.15
 
     def limits(self):
         return {
             **super().limits(),
             "pretrain_epochs": (1, None),
+            "pretrain_dropout": (0, 1),
             "mask_rate": (0.01, 1),
         }
 
