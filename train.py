@@ -17,7 +17,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 
 USAGE = """\
 usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
-       train.py evaluate RUN [--split test]
+       train.py evaluate RUN [--split test] [--decoder beam]
        train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE | PICTURE ...
        train.py export RUN
        train.py list
@@ -76,22 +76,29 @@ def _show_samples(run, configuration, data_dir, count=3):
 
 def evaluate(argv):
     """Score the best model of a run on a split."""
+    import jsonargparse
+
     from training.configuration import configuration_of
+    from training.decoding import add_decoding_arguments
+    from training.decoding import decoding_of
     from training.evaluate import evaluate_run
     from training.progress import score_table
     from training.run import Run
 
-    parser = argparse.ArgumentParser(
+    parser = jsonargparse.ArgumentParser(
         prog="train.py evaluate",
         description=evaluate.__doc__,
         allow_abbrev=False,
     )
-    parser.add_argument("run", help="Folder of the run.")
+    parser.add_argument("run", type=str, help="Folder of the run.")
     parser.add_argument(
         "--split", default="validation", choices=["validation", "test"]
     )
-    parser.add_argument("--data_dir", help="Where the public data sets lie.")
-    parser.add_argument("--output", help="File for the translations.")
+    parser.add_argument(
+        "--data_dir", type=str, help="Where the public data sets lie."
+    )
+    parser.add_argument("--output", type=str, help="File for the answers.")
+    add_decoding_arguments(parser)
     arguments = parser.parse_args(argv)
     run = Run.find(arguments.run)
     scores = evaluate_run(
@@ -100,6 +107,7 @@ def evaluate(argv):
         arguments.split,
         arguments.data_dir,
         arguments.output,
+        decoding_of(arguments),
     )
     print(score_table(f"{run.name}, {arguments.split}", scores))
 
@@ -143,18 +151,39 @@ def _draw(path, answer):
 
 def export(argv):
     """Export the best model of a run as the next version of a SavedModel."""
-    parser = argparse.ArgumentParser(
-        prog="train.py export", description=export.__doc__, allow_abbrev=False
-    )
-    parser.add_argument("run", help="Folder of the run.")
-    parser.add_argument("--to", help="Folder of all versions of the model.")
-    arguments = parser.parse_args(argv)
+    import jsonargparse
 
     from serving import export_run
+    from training.decoding import add_decoding_arguments
+    from training.decoding import decoding_of
     from training.run import Run
 
+    parser = jsonargparse.ArgumentParser(
+        prog="train.py export", description=export.__doc__, allow_abbrev=False
+    )
+    parser.add_argument("run", type=str, help="Folder of the run.")
+    parser.add_argument(
+        "--to", type=str, help="Folder of all versions of the model."
+    )
+    parser.add_argument(
+        "--beam_attention",
+        type=bool,
+        default=False,
+        help="Whether the signature `beam` gives the attention of its "
+        "hypotheses.",
+    )
+    sampling = ("decoder", "temperature", "top_k", "top_p", "seed")
+    add_decoding_arguments(parser, skip=sampling)
+    arguments = parser.parse_args(argv)
+    beam = decoding_of(arguments, decoder="beam")
+    options = {"beam": beam} if beam is not None else {}
+    if arguments.beam_attention:
+        options["beam_attention"] = True
     run = Run.find(arguments.run)
-    print(export_run(run, arguments.to or f"saved_models/{run.name}"))
+    path = export_run(
+        run, arguments.to or f"saved_models/{run.name}", **options
+    )
+    print(path)
 
 
 def list_all(argv):

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,7 @@ class TranslationEvaluator:
         target_language: For the tokenisation of BLEU as the papers compute
             it; "" leaves that score out.
         tokens_per_batch: Most tokens of a batch, padding included.
+        decoding: `zoo.Decoding`, how to search; greedy by default.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class TranslationEvaluator:
         pairs,
         target_language="",
         tokens_per_batch=4096,
+        decoding=None,
     ):
         self.model = model
         self.preprocessor = preprocessor
@@ -42,7 +45,10 @@ class TranslationEvaluator:
         tokenized, _ = tokenize_pairs(preprocessor, pairs)
         self.batches = PairBatches(tokenized, tokens_per_batch)
         self.translations = None  # of the last `evaluate`, with their scores
-        self._translate = tf.function(model.translate, reduce_retracing=True)
+        self._translate = tf.function(
+            functools.partial(model.translate, decoding=decoding),
+            reduce_retracing=True,
+        )
         self._compare = tf.function(self._compare_batch, reduce_retracing=True)
 
     def evaluate(self, in_detail=False):
@@ -56,16 +62,21 @@ class TranslationEvaluator:
             A dictionary: `loss` (cross-entropy a token, in nats),
             `token_accuracy`, those of `metrics.text_scores`, with
             `in_detail` `bleu_tokenized`, where gold alignments are known
-            `alignment_error_rate`, and where it is known which pairs hold
-            values that training never saw `exact_match_novel`.
+            `alignment_error_rate`, where it is known which pairs hold
+            values that training never saw `exact_match_novel`, and with
+            `in_detail` `tokens_per_second`, of the translations.
         """
         scores, links = self.teacher_forced()
-        self.translations = self.translate()
+        started = time.perf_counter()
+        *self.translations, num_tokens = self.translate()
+        seconds = time.perf_counter() - started
         translations, _ = self.translations
         lowercase = self.preprocessor.source_tokenizer.lowercase
         scores |= metrics.text_scores(
             translations, self.pairs.targets, lowercase=lowercase
         )
+        if in_detail:
+            scores["tokens_per_second"] = num_tokens / seconds
         if in_detail and self.target_language:
             scores["bleu_tokenized"] = metrics.tokenized_bleu(
                 translations, self.pairs.targets, self.target_language
@@ -104,17 +115,20 @@ class TranslationEvaluator:
         """Translate all source sentences.
 
         Returns:
-            The list of the translations, and their log-probabilities.
+            The list of the translations, their log-probabilities, and the
+            number of their tokens, END included.
         """
+        num_tokens = 0
         texts = np.empty(len(self.pairs), object)
         scores = np.empty(len(self.pairs), np.float32)
         for rows, inputs, _ in self.batches.with_rows():
             tokens, score = self._translate(inputs["source"])
             decoded = self.preprocessor.decode_target(tokens).numpy()
             count = len(rows)
+            num_tokens += np.count_nonzero(tokens[:count])
             texts[rows] = [text.decode() for text in decoded[:count]]
             scores[rows] = score.numpy()[:count]
-        return texts.tolist(), scores
+        return texts.tolist(), scores, num_tokens
 
     def teacher_forced(self):
         """Scores of the next token given the reference before it.

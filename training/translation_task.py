@@ -104,9 +104,13 @@ class TranslationTask(Task):
     def objective(self, recipe, model, preprocessor):
         return translation_objective(model, recipe)
 
-    def evaluator(self, model, preprocessor, split):
+    def evaluator(self, model, preprocessor, split, decoding=None):
         return TranslationEvaluator(
-            model, preprocessor, self.splits[split], self.loaded.target_language
+            model,
+            preprocessor,
+            self.splits[split],
+            self.loaded.target_language,
+            decoding=decoding,
         )
 
     def samples(self, model, preprocessor):
