@@ -6,6 +6,7 @@ from layers import DecoderBlock
 from layers import FeedForward
 from layers import MultiHeadAttention
 from layers._normalization import make_normalization
+from zoo._transformer_encoder import check_stack
 
 
 class TransformerDecoder(keras.layers.Layer):
@@ -21,6 +22,9 @@ class TransformerDecoder(keras.layers.Layer):
         dropout: Fraction of the outputs of each branch to drop.
         attention_dropout: Fraction of the attention weights to drop.
         epsilon: Added to the variance in the normalisation.
+
+    Raises:
+        ValueError: If there is no block, or heads do not divide the width.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class TransformerDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_stack(num_layers, num_heads, hidden_dim)
         dtype = self.dtype_policy
 
         def attention(name):

@@ -269,7 +269,7 @@ register(
             "dropout": 0.3,
         },
         vocabulary_size=8000,
-        parameters=0,
+        parameters=2_349_568,
         dataset="multi30k_en_de",
         recipe={
             **_RECIPE,
@@ -293,7 +293,7 @@ register(
             "dropout": 0.2,
         },
         vocabulary_size=8000,
-        parameters=0,
+        parameters=9_421_824,
         dataset="tatoeba_en_fr",
         recipe={
             **_RECIPE,
@@ -319,7 +319,7 @@ register(
                 "dropout": dropout,
             },
             vocabulary_size=37_000,
-            parameters=0,
+            parameters=parameters,
             dataset="tatoeba_en_fr",
             recipe={
                 **_RECIPE,
@@ -331,9 +331,9 @@ register(
             preprocessing={**_SUBWORDS, "vocabulary_size": 37_000},
             paper="Vaswani et al., 2017, https://arxiv.org/abs/1706.03762",
         )
-        for size, num_heads, hidden_dim, dropout in (
-            ("base", 8, 512, 0.1),
-            ("large", 16, 1024, 0.3),
+        for size, num_heads, hidden_dim, dropout, parameters in (
+            ("base", 8, 512, 0.1, 63_082_496),
+            ("large", 16, 1024, 0.3, 214_245_376),
         )
     ),
 )
