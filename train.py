@@ -1,4 +1,4 @@
-"""The one command: `train.py [fit | evaluate | predict | export | list]`.
+"""The one command: `train.py [fit | evaluate | predict | ... | list]`.
 
 Without a command it fits, by default the smallest Bahdanau translator on
 phrases that it generates itself.
@@ -19,6 +19,7 @@ USAGE = """\
 usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
        train.py evaluate RUN [--split test] [--decoder beam]
        train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE | PICTURE ...
+       train.py align RUN SOURCE_FILE TARGET_FILE
        train.py export RUN
        train.py list
 
@@ -149,6 +150,77 @@ def _draw(path, answer):
     write_atomically(path, lambda file: file.write_bytes(png))
 
 
+def align(argv):
+    """Align the words of given translations by the attention of a run."""
+    parser = argparse.ArgumentParser(
+        prog="train.py align", description=align.__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("run", help="Folder of the run.")
+    add("source", help="Text file, a sentence a line.")
+    add("target", help="Text file, the translation of each line.")
+    add("--head", help="Name of the head, as `decoder/1/cross 3`.")
+    add(
+        "--shift",
+        action="store_true",
+        help="Look where the word was read, not where it was written.",
+    )
+    add(
+        "--choose_on",
+        metavar="DATASET",
+        help="Choose head and shift on the validation split of this data "
+        "set, which has gold alignments, as phrases.",
+    )
+    add("--data_dir", help="Where the public data sets lie.")
+    add("--output", help="File for the links, i-j, counted from 0.")
+    add("--gold", help="File of gold links: 3-4 is sure, 3p4 possible.")
+    add(
+        "--gold_first_word",
+        type=int,
+        default=0,
+        help="Number of the first word of a sentence in that file.",
+    )
+    arguments = parser.parse_args(argv)
+
+    from datasets import DataError
+    from training import alignment
+    from training.metrics import alignment_error_rate
+    from training.run import Run
+
+    texts = [
+        alignment.read_lines(path)
+        for path in (arguments.source, arguments.target)
+    ]
+    files = {arguments.source: len(texts[0]), arguments.target: len(texts[1])}
+    gold = None
+    if arguments.gold:
+        gold = alignment.read_gold(arguments.gold, arguments.gold_first_word)
+        files[arguments.gold] = len(gold)
+    if len(set(files.values())) > 1:
+        counts = ", ".join(f"{path} {count}" for path, count in files.items())
+        raise DataError(f"The files must have as many lines: {counts}")
+    aligner = alignment.RunAligner(
+        Run.find(arguments.run), arguments.head, arguments.shift
+    )
+    if arguments.choose_on:
+        errors = aligner.choose(arguments.choose_on, arguments.data_dir)
+        for (head, shift), error in sorted(errors.items(), key=lambda x: x[1]):
+            name = f"{head}, shifted" if shift else head
+            print(f"{name:<30} {error:.4f}", file=sys.stderr)
+    links = aligner.align(*texts)
+    if arguments.output:
+        alignment.write_pharaoh(arguments.output, links)
+    else:
+        print("\n".join(map(alignment.pharaoh, links)))
+    if gold:
+        error = alignment_error_rate(links, gold)
+        shifted = ", shifted" if aligner.shift else ""
+        print(
+            f"alignment error rate {error:.4f} ({aligner.head}{shifted})",
+            file=sys.stderr,
+        )
+
+
 def export(argv):
     """Export the best model of a run as the next version of a SavedModel."""
     import jsonargparse
@@ -211,6 +283,7 @@ COMMANDS = {
     "fit": fit,
     "evaluate": evaluate,
     "predict": predict,
+    "align": align,
     "export": export,
     "list": list_all,
 }

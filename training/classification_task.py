@@ -72,7 +72,7 @@ class ClassificationTask(Task):
     def evaluation_batches(self, preprocessor, split):
         """`Batches` of a split, whose inputs are those of the model."""
 
-    def evaluator(self, model, preprocessor, split, decoding=None):
+    def evaluator(self, model, preprocessor, split, decoding=None, chosen=None):
         if decoding is not None:
             raise ConfigurationError(
                 "Only a translator searches for its answer. "

@@ -35,7 +35,11 @@ def evaluate_run(
     """
     task = load_task(configuration, data_dir, needed=[split])
     evaluator = task.evaluator(
-        run.load_model(), run.load_preprocessor(), split, decoding
+        run.load_model(),
+        run.load_preprocessor(),
+        split,
+        decoding,
+        chosen=run.metrics.get("validation"),
     )
     started = time.perf_counter()
     scores = evaluator.evaluate(in_detail=True)

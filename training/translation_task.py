@@ -104,13 +104,14 @@ class TranslationTask(Task):
     def objective(self, recipe, model, preprocessor):
         return translation_objective(model, recipe)
 
-    def evaluator(self, model, preprocessor, split, decoding=None):
+    def evaluator(self, model, preprocessor, split, decoding=None, chosen=None):
         return TranslationEvaluator(
             model,
             preprocessor,
             self.splits[split],
             self.loaded.target_language,
             decoding=decoding,
+            alignment_head=(chosen or {}).get("alignment_head"),
         )
 
     def samples(self, model, preprocessor):
