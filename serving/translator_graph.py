@@ -62,13 +62,12 @@ class TranslatorGraph(tf.Module):
             `translation` and `score` as `serving_default`; `source_tokens`
             `(B, S)`; `target_tokens` `(B, T)`, END kept; `attention`
             `(B, L, N, T, S)`, row t that of the step that emitted
-            `target_tokens[t]`; `truncated` `(B,)`.
+            `target_tokens[t]`; `truncated` `(B,)`. A Transformer also gives
+            `encoder_attention` `(B, L, N, S, S)` and `decoder_attention`
+            `(B, L, N, T, T)`, column j that of the token before
+            `target_tokens[j]`, so column 0 that of START.
         """
-        # Loops that stack what their steps give need a row.
-        count = tf.shape(text)[0]
-        missing = tf.fill([tf.maximum(0, 1 - count)], "")
-        answer = self._explain(tf.concat([text, missing], axis=0))
-        return {name: tensor[:count] for name, tensor in answer.items()}
+        return _with_a_row(self._explain, text)
 
     @tf.function(input_signature=[_TEXT])
     def beam(self, text):
@@ -80,6 +79,9 @@ class TranslatorGraph(tf.Module):
             `source_tokens` `(B, S)`, `target_tokens` `(B, K, T)` and
             `attention` `(B, K, L, N, T, S)`.
         """
+        return _with_a_row(self._beam, text)
+
+    def _beam(self, text):
         ids, _ = self._encode(text)
         found = self.model.hypotheses(ids, decoding=self.decoding)
         tokens = _trimmed(found.tokens)
@@ -180,6 +182,8 @@ class TranslatorGraph(tf.Module):
             "beam": {
                 "beam_width": self.decoding.beam_width,
                 "length_penalty": self.decoding.length_penalty,
+                "min_length": self.decoding.min_length,
+                "no_repeat_ngram": self.decoding.no_repeat_ngram,
                 "attention": self.beam_attention,
             },
         }
@@ -193,9 +197,17 @@ class TranslatorGraph(tf.Module):
         }
 
 
+def _with_a_row(function, text):
+    """What a function gives, which is never asked about no text at all:
+    loops that stack what their steps give need a row."""
+    count = tf.shape(text)[0]
+    missing = tf.fill([tf.maximum(0, 1 - count)], "")
+    answer = function(tf.concat([text, missing], axis=0))
+    return {name: tensor[:count] for name, tensor in answer.items()}
+
+
 def _trimmed(tokens):
     """Without the columns, the last axis, in which all is padding."""
     real = tf.cast(tf.not_equal(tokens, PADDING_ID), tf.int32)
-    # Of a batch without rows the maximum is below 0.
-    longest = tf.maximum(0, tf.reduce_max(tf.reduce_sum(real, axis=-1)))
+    longest = tf.reduce_max(tf.reduce_sum(real, axis=-1))
     return tokens[..., :longest]
