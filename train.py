@@ -51,7 +51,7 @@ def fit(argv):
 
     command = shlex.join(["python", "train.py", *argv])
     metrics = fit_run(configuration, run, arguments.data_dir, command)
-    title = f"validation, epoch {metrics['best_epoch']}"
+    title = f"validation, {metrics['chosen']}"
     print(score_table(title, metrics["validation"]))
     _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
