@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from preprocessing.pair_batches import PairBatches
 from preprocessing.special_tokens import PADDING_ID
+from preprocessing.special_tokens import START
 from preprocessing.special_tokens import START_ID
 from preprocessing.translation import TranslationPreprocessor
 from summaries import AttentionSamples
@@ -123,15 +124,20 @@ class TranslationTask(Task):
         source = source.to_tensor()
         target = preprocessor.cut(target).to_tensor()
         start = tf.fill([tf.shape(target)[0], 1], START_ID)
+        before = tf.concat([start, target[:, :-1]], axis=1)
+        written = _side(preprocessor.target_tokenizer, target)
         return AttentionSamples(
-            inputs={
-                "source": source,
-                "target": tf.concat([start, target[:, :-1]], axis=1),
-            },
+            inputs={"source": source, "target": before},
             sides={
                 "source": _side(preprocessor.source_tokenizer, source),
-                "target": _side(preprocessor.target_tokenizer, target),
+                "target": written,
+                # What the decoder reads: each token one step later.
+                "before": Side(
+                    [[START, *row[:-1]] for row in written.tokens],
+                    tf.not_equal(before, PADDING_ID).numpy(),
+                ),
             },
+            layer_sides={"decoder/*/self": ("target", "before")},
         )
 
     def describe(self):
