@@ -34,6 +34,9 @@ def _constant(number):
 
 def _shift_right(bits, places):
     shifted = ops.right_shift(bits, _constant(places))
+    if _dtype() == "uint32":
+        return shifted
+    # The sign moves in from the left.
     return ops.bitwise_and(shifted, _constant(2 ** (32 - places) - 1))
 
 

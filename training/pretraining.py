@@ -164,6 +164,7 @@ def pretrain(classifier, recipe, preprocessor, batches, validation, directory):
     recipe = dataclasses.replace(
         recipe,
         epochs=recipe.pretrain_epochs,
+        learning_rate=recipe.pretrain_learning_rate,
         validation_metric="loss",
         early_stop_patience=0,
     )

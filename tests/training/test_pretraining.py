@@ -104,7 +104,7 @@ def test_what_is_hidden_is_found(classifier, tmp_path):
         pretrain="mlm",
         pretrain_epochs=60,
         pretrain_dropout=0.0,
-        learning_rate=0.02,
+        pretrain_learning_rate=0.02,
         warmup_steps=5,
         jit=False,
     )

@@ -1,5 +1,6 @@
 import pytest
 
+from training.recipe import TextClassificationRecipe
 from training.recipe import TextPreprocessing
 from training.recipe import TranslationPreprocessing
 from training.recipe import TranslationRecipe
@@ -27,6 +28,21 @@ from training.recipe import TranslationRecipe
 def test_a_value_out_of_range_is_refused(name, value):
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
         TranslationRecipe(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pretrain_epochs", 0),
+        ("pretrain_learning_rate", 0.0),
+        ("pretrain_dropout", 1.0),
+        ("mask_rate", 0.0),
+        ("learning_rate", 0.0),
+    ],
+)
+def test_pretraining_out_of_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
+        TextClassificationRecipe(**{name: value})
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ PARAMETERS = {
     "bahdanau_translator_base": count(256, 512, 256, 8000, 768, True),
     "bahdanau_translator_large": count(620, 1000, 500, 30_000, 1000, False),
     "transformer_classifier_tiny": text(2, 64, 128, 2000, 64),
-    "transformer_classifier_small": text(2, 128, 256, 4000, 128),
+    "transformer_classifier_small": text(2, 256, 256, 16_000, 128),
     "transformer_classifier_base": bert(12, 768),
     "transformer_classifier_large": bert(24, 1024),
     "vision_transformer_tiny": vit(12, 192),
