@@ -1,4 +1,4 @@
-"""The one command: `train.py [fit | evaluate | predict | export | list]`.
+"""The one command: `train.py [fit | evaluate | predict | ... | list]`.
 
 Without a command it fits, by default the smallest Bahdanau translator on
 phrases that it generates itself.
@@ -17,8 +17,9 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 
 USAGE = """\
 usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
-       train.py evaluate RUN [--split test]
+       train.py evaluate RUN [--split test] [--decoder beam]
        train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE | PICTURE ...
+       train.py align RUN SOURCE_FILE TARGET_FILE
        train.py export RUN
        train.py list
 
@@ -50,7 +51,7 @@ def fit(argv):
 
     command = shlex.join(["python", "train.py", *argv])
     metrics = fit_run(configuration, run, arguments.data_dir, command)
-    title = f"validation, epoch {metrics['best_epoch']}"
+    title = f"validation, {metrics['chosen']}"
     print(score_table(title, metrics["validation"]))
     _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
@@ -76,22 +77,29 @@ def _show_samples(run, configuration, data_dir, count=3):
 
 def evaluate(argv):
     """Score the best model of a run on a split."""
+    import jsonargparse
+
     from training.configuration import configuration_of
+    from training.decoding import add_decoding_arguments
+    from training.decoding import decoding_of
     from training.evaluate import evaluate_run
     from training.progress import score_table
     from training.run import Run
 
-    parser = argparse.ArgumentParser(
+    parser = jsonargparse.ArgumentParser(
         prog="train.py evaluate",
         description=evaluate.__doc__,
         allow_abbrev=False,
     )
-    parser.add_argument("run", help="Folder of the run.")
+    parser.add_argument("run", type=str, help="Folder of the run.")
     parser.add_argument(
         "--split", default="validation", choices=["validation", "test"]
     )
-    parser.add_argument("--data_dir", help="Where the public data sets lie.")
-    parser.add_argument("--output", help="File for the translations.")
+    parser.add_argument(
+        "--data_dir", type=str, help="Where the public data sets lie."
+    )
+    parser.add_argument("--output", type=str, help="File for the answers.")
+    add_decoding_arguments(parser)
     arguments = parser.parse_args(argv)
     run = Run.find(arguments.run)
     scores = evaluate_run(
@@ -100,6 +108,7 @@ def evaluate(argv):
         arguments.split,
         arguments.data_dir,
         arguments.output,
+        decoding_of(arguments),
     )
     print(score_table(f"{run.name}, {arguments.split}", scores))
 
@@ -141,20 +150,112 @@ def _draw(path, answer):
     write_atomically(path, lambda file: file.write_bytes(png))
 
 
-def export(argv):
-    """Export the best model of a run as the next version of a SavedModel."""
+def align(argv):
+    """Align the words of given translations by the attention of a run."""
     parser = argparse.ArgumentParser(
-        prog="train.py export", description=export.__doc__, allow_abbrev=False
+        prog="train.py align", description=align.__doc__, allow_abbrev=False
     )
-    parser.add_argument("run", help="Folder of the run.")
-    parser.add_argument("--to", help="Folder of all versions of the model.")
+    add = parser.add_argument
+    add("run", help="Folder of the run.")
+    add("source", help="Text file, a sentence a line.")
+    add("target", help="Text file, the translation of each line.")
+    add("--head", help="Name of the head, as `decoder/1/cross 3`.")
+    add(
+        "--shift",
+        action="store_true",
+        help="Look where the word was read, not where it was written.",
+    )
+    add(
+        "--choose_on",
+        metavar="DATASET",
+        help="Choose head and shift on the validation split of this data "
+        "set, which has gold alignments, as phrases.",
+    )
+    add("--data_dir", help="Where the public data sets lie.")
+    add("--output", help="File for the links, i-j, counted from 0.")
+    add("--gold", help="File of gold links: 3-4 is sure, 3p4 possible.")
+    add(
+        "--gold_first_word",
+        type=int,
+        default=0,
+        help="Number of the first word of a sentence in that file.",
+    )
     arguments = parser.parse_args(argv)
 
-    from serving import export_run
+    from datasets import DataError
+    from training import alignment
+    from training.metrics import alignment_error_rate
     from training.run import Run
 
+    texts = [
+        alignment.read_lines(path)
+        for path in (arguments.source, arguments.target)
+    ]
+    files = {arguments.source: len(texts[0]), arguments.target: len(texts[1])}
+    gold = None
+    if arguments.gold:
+        gold = alignment.read_gold(arguments.gold, arguments.gold_first_word)
+        files[arguments.gold] = len(gold)
+    if len(set(files.values())) > 1:
+        counts = ", ".join(f"{path} {count}" for path, count in files.items())
+        raise DataError(f"The files must have as many lines: {counts}")
+    aligner = alignment.RunAligner(
+        Run.find(arguments.run), arguments.head, arguments.shift
+    )
+    if arguments.choose_on:
+        errors = aligner.choose(arguments.choose_on, arguments.data_dir)
+        for (head, shift), error in sorted(errors.items(), key=lambda x: x[1]):
+            name = f"{head}, shifted" if shift else head
+            print(f"{name:<30} {error:.4f}", file=sys.stderr)
+    links = aligner.align(*texts)
+    if arguments.output:
+        alignment.write_pharaoh(arguments.output, links)
+    else:
+        print("\n".join(map(alignment.pharaoh, links)))
+    if gold:
+        error = alignment_error_rate(links, gold)
+        shifted = ", shifted" if aligner.shift else ""
+        print(
+            f"alignment error rate {error:.4f} ({aligner.head}{shifted})",
+            file=sys.stderr,
+        )
+
+
+def export(argv):
+    """Export the best model of a run as the next version of a SavedModel."""
+    import jsonargparse
+
+    from serving import export_run
+    from training.decoding import add_decoding_arguments
+    from training.decoding import decoding_of
+    from training.run import Run
+
+    parser = jsonargparse.ArgumentParser(
+        prog="train.py export", description=export.__doc__, allow_abbrev=False
+    )
+    parser.add_argument("run", type=str, help="Folder of the run.")
+    parser.add_argument(
+        "--to", type=str, help="Folder of all versions of the model."
+    )
+    parser.add_argument(
+        "--beam_attention",
+        type=bool,
+        default=False,
+        help="Whether the signature `beam` gives the attention of its "
+        "hypotheses.",
+    )
+    sampling = ("decoder", "temperature", "top_k", "top_p", "seed")
+    add_decoding_arguments(parser, skip=sampling)
+    arguments = parser.parse_args(argv)
+    beam = decoding_of(arguments, decoder="beam")
+    options = {"beam": beam} if beam is not None else {}
+    if arguments.beam_attention:
+        options["beam_attention"] = True
     run = Run.find(arguments.run)
-    print(export_run(run, arguments.to or f"saved_models/{run.name}"))
+    path = export_run(
+        run, arguments.to or f"saved_models/{run.name}", **options
+    )
+    print(path)
 
 
 def list_all(argv):
@@ -182,6 +283,7 @@ COMMANDS = {
     "fit": fit,
     "evaluate": evaluate,
     "predict": predict,
+    "align": align,
     "export": export,
     "list": list_all,
 }

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from layers._positions import known_integer
+
 
 def memory_length(memory):
     """How many keys a memory holds, a scalar."""
@@ -16,7 +18,7 @@ def make_cache(memory, capacity):
     Args:
         memory: A dictionary: `mask` `(batch_size, key_length)` or none, and
             tensors whose second last axis is that of the keys.
-        capacity: Most keys, an integer.
+        capacity: Most keys, an integer or a scalar tensor.
 
     Returns:
         The memory, all of whose tensors are of full length, and `length`,
@@ -27,7 +29,8 @@ def make_cache(memory, capacity):
         ValueError: If there are more keys than that.
     """
     length = ops.shape(memory["key"])[-2]
-    if isinstance(length, int) and length > capacity:
+    room = known_integer(capacity)
+    if isinstance(length, int) and room is not None and length > room:
         raise ValueError(
             "`capacity` must be at least the number of keys. "
             f"Received: capacity={capacity}, key_length={length}"
@@ -96,11 +99,9 @@ def _join(name, old, new):
 
 
 def _check_room(length, count, capacity):
-    try:
-        needed = ops.convert_to_numpy(length + count)
-    except Exception:  # a symbol, whose number the graph alone will know
-        needed = 0
-    if needed > capacity:
+    needed, room = known_integer(length + count), known_integer(capacity)
+    # Symbols are numbers that the graph alone will know.
+    if needed is not None and room is not None and needed > room:
         raise ValueError(
             f"A memory of capacity {capacity} is full. "
             f"Received: length={needed - count}, new_length={count}"

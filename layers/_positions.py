@@ -7,9 +7,11 @@ from keras import ops
 def known_integer(number):
     """`number` as an integer, or None where the graph alone will know it."""
     try:
-        return int(number)
+        known = int(number)
     except Exception:  # each backend has its own error for a symbol
         return None
+    # AutoGraph of TensorFlow makes a tensor of a tensor.
+    return known if isinstance(known, int) else None
 
 
 def row_positions(start_index, length):

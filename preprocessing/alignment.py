@@ -29,6 +29,12 @@ def word_spans(text):
     return spans
 
 
+def blank_spans(text):
+    """The same for words that stand between blanks, as in files of
+    alignments."""
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
 def _joins(text, first, position):
     """Whether the word that begins at `first` goes on at `position`.
 
@@ -67,9 +73,15 @@ def token_spans(tokens):
     return spans
 
 
-def token_words(tokens, text):
-    """Matrix `(num_tokens, num_words)`: True where token and word overlap."""
-    words = word_spans(text)
+def token_words(tokens, text, spans=word_spans):
+    """Matrix `(num_tokens, num_words)`: True where token and word overlap.
+
+    Args:
+        tokens: Token strings.
+        text: The text that they make up.
+        spans: Function of a text that says where its words are.
+    """
+    words = spans(text)
     overlap = np.zeros((len(tokens), len(words)), bool)
     for row, span in enumerate(token_spans(tokens)):
         if span is not None:

@@ -65,12 +65,43 @@ def check_attention(signatures, sources):
     """Rows of a translator's attention that are not as promised, as
     messages."""
     answer = answer_of(signatures["explain"], text=sources)
-    if "attention" not in answer:
-        return []
     source, target = (
         answer[f"{side}_tokens"] != b"" for side in ("source", "target")
     )
-    return _attention_failures(answer["attention"], target, source)
+    # Column j of the decoder's own is the token before target token j.
+    before = np.pad(target, [[0, 0], [1, 0]], constant_values=True)[:, :-1]
+    failures = []
+    for name, rows, columns in (
+        ("attention", target, source),
+        ("encoder_attention", source, source),
+        ("decoder_attention", target, before),
+    ):
+        if name in answer:
+            found = _attention_failures(answer[name], rows, columns)
+            failures += [f"{name}: {failure}" for failure in found]
+    return failures
+
+
+def check_beam(signatures, sources):
+    """Hypotheses that are not in order, or not what they are alone, as
+    messages."""
+    together = answer_of(signatures["beam"], text=sources)
+    failures = []
+    for row, source in enumerate(sources):
+        texts = [text for text in together["translations"][row] if text]
+        scores = together["scores"][row]
+        if np.any(np.diff(scores) > 0):
+            failures.append(f"{source[:60]!r}: the scores are {scores}")
+        alone = answer_of(signatures["beam"], text=[source])
+        if list(alone["translations"][0]) != list(
+            together["translations"][row]
+        ):
+            failures.append(f"{source[:60]!r}: alone it has others")
+        if not _same(alone["scores"][0], scores):
+            failures.append(f"{source[:60]!r}: alone it has other scores")
+        if not texts:
+            failures.append(f"{source[:60]!r}: no translation")
+    return failures
 
 
 def _attention_failures(scores, rows_are_real, columns_are_real):
@@ -339,6 +370,18 @@ def check_translator(signatures, rows):
         f"{len(some)} sentences alone as in a batch": check_batching(
             signatures, "text", some
         ),
+        **_beam_checks(signatures, some),
+    }
+
+
+def _beam_checks(signatures, sources):
+    if "beam" not in signatures:
+        return {}
+    width = signatures["beam"].structured_outputs["scores"].shape[1]
+    return {
+        f"{width} hypotheses are in order, alone as in a batch": check_beam(
+            signatures, sources
+        )
     }
 
 

@@ -16,13 +16,15 @@ class ExportError(ConfigurationError):
     """The graph holds something that TensorFlow Serving may not run."""
 
 
-def export_run(run, directory, command=""):
+def export_run(run, directory, command="", **options):
     """Export the best model of a run as the next version.
 
     Args:
         run: A `training.run.Run` with a model.
         directory: Folder of all versions, `saved_models/<name>`.
         command: The command that fitted the model, for the card.
+        **options: Of `TranslatorGraph`, for a translator: how `beam`
+            searches.
 
     Returns:
         The folder of the new version.
@@ -36,7 +38,7 @@ def export_run(run, directory, command=""):
         raise ConfigurationError(
             f"{run.directory} is not fitted to the end: it has no metrics.json."
         )
-    graph = graph_of_run(run)
+    graph = graph_of_run(run, **options)
     example = example_inputs(run)
     with new_version(directory) as version:
         path = version.temporary

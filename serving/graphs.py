@@ -10,22 +10,29 @@ from serving.translator_graph import TranslatorGraph
 from training.configuration import ConfigurationError
 
 
-def make_graph(model, preprocessor):
+def make_graph(model, preprocessor, **options):
     """The signatures of a model; which, the preprocessor says.
 
     Args:
         model: A model of the zoo.
         preprocessor: What it was fitted with.
+        **options: Of `TranslatorGraph`, for a translator.
 
     Returns:
         A `TranslatorGraph`, `TextClassifierGraph`, `ImageClassifierGraph`,
         or, for texts without a head, a `TextEncoderGraph`.
 
     Raises:
-        ConfigurationError: There are no signatures for such a model.
+        ConfigurationError: There are no signatures for such a model, or
+            there are options for one that is no translator.
     """
     if isinstance(preprocessor, TranslationPreprocessor):
-        return TranslatorGraph(model, preprocessor)
+        return TranslatorGraph(model, preprocessor, **options)
+    if options:
+        raise ConfigurationError(
+            "Only a translator searches with a beam. "
+            f"Received: {', '.join(options)} for a {type(model).__name__}"
+        )
     if isinstance(preprocessor, TextClassificationPreprocessor):
         if model.head is None:
             return TextEncoderGraph(model, preprocessor)
@@ -38,6 +45,6 @@ def make_graph(model, preprocessor):
     )
 
 
-def graph_of_run(run):
+def graph_of_run(run, **options):
     """The signatures of the best model of a `training.run.Run`."""
-    return make_graph(run.load_model(), run.load_preprocessor())
+    return make_graph(run.load_model(), run.load_preprocessor(), **options)

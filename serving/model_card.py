@@ -25,6 +25,8 @@ def model_card(run, graph, example, command):
         A dictionary that `json` can write.
     """
     config, metrics = run.config, run.metrics
+    # Runs of earlier versions chose among epochs only.
+    chosen = metrics.get("chosen", f"epoch {metrics['best_epoch']}")
     preset = zoo.get_preset(config["preset"])
     return {
         "name": run.name,
@@ -34,8 +36,7 @@ def model_card(run, graph, example, command):
         "data": metrics["data"],
         "metrics": {
             "validation": metrics["validation"],
-            "chosen": f"epoch {metrics['best_epoch']} by validation "
-            f"{config['validation_metric']}",
+            "chosen": f"{chosen} by validation {config['validation_metric']}",
             "test_runs": run.test_runs,
         },
         "command": command or metrics["command"],

@@ -7,6 +7,7 @@ from preprocessing.special_tokens import END
 from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING_ID
 from preprocessing.special_tokens import START_ID
+from zoo import Decoding
 
 _TEXT = tf.TensorSpec([None], tf.string, name="text")
 
@@ -18,6 +19,10 @@ _ATTENTION_OUTPUTS = {
 }
 
 
+# Of the signature `beam`, where nobody says otherwise.
+DEFAULT_BEAM = Decoding("beam", beam_width=5, length_penalty=1.0)
+
+
 class TranslatorGraph(tf.Module):
     """The signatures of a translator.
 
@@ -27,12 +32,16 @@ class TranslatorGraph(tf.Module):
     Args:
         model: A translator of the zoo.
         preprocessor: Its `TranslationPreprocessor`.
+        beam: `Decoding` of the signature `beam`; `DEFAULT_BEAM` by default.
+        beam_attention: Whether `beam` gives the attention of its hypotheses.
     """
 
-    def __init__(self, model, preprocessor):
+    def __init__(self, model, preprocessor, beam=None, beam_attention=False):
         super().__init__()
         self.model = model
         self.preprocessor = preprocessor
+        self.decoding = beam or DEFAULT_BEAM
+        self.beam_attention = beam_attention
 
     @tf.function(input_signature=[_TEXT])
     def serving_default(self, text):
@@ -53,21 +62,61 @@ class TranslatorGraph(tf.Module):
             `translation` and `score` as `serving_default`; `source_tokens`
             `(B, S)`; `target_tokens` `(B, T)`, END kept; `attention`
             `(B, L, N, T, S)`, row t that of the step that emitted
-            `target_tokens[t]`; `truncated` `(B,)`.
+            `target_tokens[t]`; `truncated` `(B,)`. A Transformer also gives
+            `encoder_attention` `(B, L, N, S, S)` and `decoder_attention`
+            `(B, L, N, T, T)`, column j that of the token before
+            `target_tokens[j]`, so column 0 that of START.
         """
-        # Loops that stack what their steps give need a row.
-        count = tf.shape(text)[0]
-        missing = tf.fill([tf.maximum(0, 1 - count)], "")
-        answer = self._explain(tf.concat([text, missing], axis=0))
-        return {name: tensor[:count] for name, tensor in answer.items()}
+        return _with_a_row(self._explain, text)
+
+    @tf.function(input_signature=[_TEXT])
+    def beam(self, text):
+        """The best translations, best first.
+
+        Returns:
+            `translations` `(B, K)`; `scores` `(B, K)`, with the length
+            penalty; `log_probabilities` `(B, K)`. With `beam_attention` also
+            `source_tokens` `(B, S)`, `target_tokens` `(B, K, T)` and
+            `attention` `(B, K, L, N, T, S)`.
+        """
+        return _with_a_row(self._beam, text)
+
+    def _beam(self, text):
+        ids, _ = self._encode(text)
+        found = self.model.hypotheses(ids, decoding=self.decoding)
+        tokens = _trimmed(found.tokens)
+        count, longest = self.decoding.beam_width, tf.shape(tokens)[2]
+        flat = tf.reshape(tokens, [-1, longest])
+        answer = {
+            "translations": self.preprocessor.decode_target(flat),
+            "scores": found.scores,
+            "log_probabilities": found.log_probabilities,
+        }
+        if self.beam_attention:
+            answer |= self._explain_tokens(tf.repeat(ids, count, axis=0), flat)
+        for name, tensor in answer.items():
+            if name not in ("scores", "log_probabilities"):
+                shape = tf.concat([[-1, count], tf.shape(tensor)[1:]], axis=0)
+                answer[name] = tf.reshape(tensor, shape)
+        if self.beam_attention:
+            answer["source_tokens"] = self.preprocessor.source_pieces(text)
+        return answer
 
     def _explain(self, text):
         ids, truncated = self._encode(text)
         tokens, score = self.model.translate(ids)
         # No longer than the longest translation of the batch.
-        real = tf.not_equal(tokens, PADDING_ID)
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(real, tf.int32), axis=1))
-        tokens, real = tokens[:, :longest], real[:, :longest]
+        tokens = _trimmed(tokens)
+        return {
+            "translation": self.preprocessor.decode_target(tokens),
+            "score": score,
+            "source_tokens": self.preprocessor.source_pieces(text),
+            "truncated": truncated,
+            **self._explain_tokens(ids, tokens),
+        }
+
+    def _explain_tokens(self, ids, tokens):
+        """The target tokens as strings, and the attention that wrote them."""
         start = tf.fill([tf.shape(tokens)[0], 1], START_ID)
         inputs = {
             "source": ids,
@@ -75,12 +124,12 @@ class TranslatorGraph(tf.Module):
         }
         strings = self.preprocessor.target_tokenizer.token_strings(tokens)
         return {
-            "translation": self.preprocessor.decode_target(tokens),
-            "score": score,
-            "source_tokens": self.preprocessor.source_pieces(text),
             "target_tokens": tf.where(tf.equal(tokens, END_ID), END, strings),
-            "truncated": truncated,
-            **self._attention(inputs, tf.not_equal(ids, PADDING_ID), real),
+            **self._attention(
+                inputs,
+                tf.not_equal(ids, PADDING_ID),
+                tf.not_equal(tokens, PADDING_ID),
+            ),
         }
 
     def _encode(self, text):
@@ -130,11 +179,35 @@ class TranslatorGraph(tf.Module):
             "tokens": "U+2581 at the start of a token stands for a blank.",
             "max_sequence_length": self.preprocessor.max_sequence_length,
             "attention_layers": self.layer_names(),
+            "beam": {
+                "beam_width": self.decoding.beam_width,
+                "length_penalty": self.decoding.length_penalty,
+                "min_length": self.decoding.min_length,
+                "no_repeat_ngram": self.decoding.no_repeat_ngram,
+                "attention": self.beam_attention,
+            },
         }
 
     def signatures(self):
         """The functions of the SavedModel."""
         return {
             "serving_default": self.serving_default,
+            "beam": self.beam,
             "explain": self.explain,
         }
+
+
+def _with_a_row(function, text):
+    """What a function gives, which is never asked about no text at all:
+    loops that stack what their steps give need a row."""
+    count = tf.shape(text)[0]
+    missing = tf.fill([tf.maximum(0, 1 - count)], "")
+    answer = function(tf.concat([text, missing], axis=0))
+    return {name: tensor[:count] for name, tensor in answer.items()}
+
+
+def _trimmed(tokens):
+    """Without the columns, the last axis, in which all is padding."""
+    real = tf.cast(tf.not_equal(tokens, PADDING_ID), tf.int32)
+    longest = tf.reduce_max(tf.reduce_sum(real, axis=-1))
+    return tokens[..., :longest]

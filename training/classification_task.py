@@ -72,7 +72,12 @@ class ClassificationTask(Task):
     def evaluation_batches(self, preprocessor, split):
         """`Batches` of a split, whose inputs are those of the model."""
 
-    def evaluator(self, model, preprocessor, split):
+    def evaluator(self, model, preprocessor, split, decoding=None, chosen=None):
+        if decoding is not None:
+            raise ConfigurationError(
+                "Only a translator searches for its answer. "
+                f"Received: decoder={decoding.decoder}"
+            )
         return ClassificationEvaluator(
             model,
             self.evaluation_batches(preprocessor, split),

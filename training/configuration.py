@@ -205,7 +205,10 @@ def configuration_of(values):
 
 
 def _make(kind, values):
-    return kind(**{f.name: values[f.name] for f in dataclasses.fields(kind)})
+    # A run of an earlier version lacks the fields that are new; their
+    # defaults are what it did.
+    names = [field.name for field in dataclasses.fields(kind)]
+    return kind(**{name: values[name] for name in names if name in values})
 
 
 def differences(old, new, prefix=""):

@@ -1,12 +1,15 @@
 """The scores of a fitted run on a split of its data."""
 
+import dataclasses
 import time
 
 from training.hardware import hardware
 from training.task import load_task
 
 
-def evaluate_run(run, configuration, split, data_dir=None, output=None):
+def evaluate_run(
+    run, configuration, split, data_dir=None, output=None, decoding=None
+):
     """Score the best model of a run.
 
     An evaluation on the test split is noted in `test_runs.jsonl`, so that a
@@ -20,12 +23,24 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
         split: `"validation"` or `"test"`.
         data_dir: Folder where public data lie.
         output: File for the answers, one a line; or None.
+        decoding: `zoo.Decoding`, how a translator searches; greedy by
+            default.
 
     Returns:
         The scores; on the test split with `test_runs`.
+
+    Raises:
+        ConfigurationError: If there is a `decoding` for a model that does
+            not translate.
     """
     task = load_task(configuration, data_dir, needed=[split])
-    evaluator = task.evaluator(run.load_model(), run.load_preprocessor(), split)
+    evaluator = task.evaluator(
+        run.load_model(),
+        run.load_preprocessor(),
+        split,
+        decoding,
+        chosen=run.metrics.get("validation"),
+    )
     started = time.perf_counter()
     scores = evaluator.evaluate(in_detail=True)
     scores["seconds"] = time.perf_counter() - started
@@ -34,6 +49,8 @@ def evaluate_run(run, configuration, split, data_dir=None, output=None):
     evaluator.draw(run.directory / "evaluation" / split)
     if output:
         evaluator.write(output)
+    if decoding is not None:
+        scores["decoding"] = dataclasses.asdict(decoding)
     if split == "test":
         scores["test_runs"] = run.add_test_run(
             {"hardware": hardware(), **scores}

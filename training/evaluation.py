@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,9 @@ from layers import record_attention
 from preprocessing import alignment
 from preprocessing.pair_batches import PairBatches
 from training import metrics
+from training.alignment import AttentionLinks
+from training.alignment import cross_attention
+from training.alignment import heads_of
 from training.resume import write_atomically
 from training.translation import Pairs
 from training.translation import tokenize_pairs
@@ -25,6 +29,10 @@ class TranslationEvaluator:
         target_language: For the tokenisation of BLEU as the papers compute
             it; "" leaves that score out.
         tokens_per_batch: Most tokens of a batch, padding included.
+        decoding: `zoo.Decoding`, how to search; greedy by default.
+        alignment_head: Name of the head whose attention is read as an
+            alignment, as `heads_of` gives it; by default the best, as is
+            right on validation data only.
     """
 
     def __init__(
@@ -34,6 +42,8 @@ class TranslationEvaluator:
         pairs,
         target_language="",
         tokens_per_batch=4096,
+        decoding=None,
+        alignment_head=None,
     ):
         self.model = model
         self.preprocessor = preprocessor
@@ -41,8 +51,13 @@ class TranslationEvaluator:
         self.target_language = target_language
         tokenized, _ = tokenize_pairs(preprocessor, pairs)
         self.batches = PairBatches(tokenized, tokens_per_batch)
+        self.alignment_head = alignment_head
         self.translations = None  # of the last `evaluate`, with their scores
-        self._translate = tf.function(model.translate, reduce_retracing=True)
+        self.errors = {}  # of the last `evaluate`: by head, of the alignment
+        self._translate = tf.function(
+            functools.partial(model.translate, decoding=decoding),
+            reduce_retracing=True,
+        )
         self._compare = tf.function(self._compare_batch, reduce_retracing=True)
 
     def evaluate(self, in_detail=False):
@@ -56,24 +71,28 @@ class TranslationEvaluator:
             A dictionary: `loss` (cross-entropy a token, in nats),
             `token_accuracy`, those of `metrics.text_scores`, with
             `in_detail` `bleu_tokenized`, where gold alignments are known
-            `alignment_error_rate`, and where it is known which pairs hold
-            values that training never saw `exact_match_novel`.
+            `alignment_error_rate` and, of several heads, `alignment_head`,
+            where it is known which pairs hold values that training never saw
+            `exact_match_novel`, and with `in_detail` `tokens_per_second`, of
+            the translations.
         """
         scores, links = self.teacher_forced()
-        self.translations = self.translate()
+        started = time.perf_counter()
+        *self.translations, num_tokens = self.translate()
+        seconds = time.perf_counter() - started
         translations, _ = self.translations
         lowercase = self.preprocessor.source_tokenizer.lowercase
         scores |= metrics.text_scores(
             translations, self.pairs.targets, lowercase=lowercase
         )
+        if in_detail:
+            scores["tokens_per_second"] = num_tokens / seconds
         if in_detail and self.target_language:
             scores["bleu_tokenized"] = metrics.tokenized_bleu(
                 translations, self.pairs.targets, self.target_language
             )
-        if links is not None:
-            scores["alignment_error_rate"] = metrics.alignment_error_rate(
-                links, self.gold()
-            )
+        if links:
+            scores |= self._alignment_scores(links)
         if self.pairs.novel is not None and self.pairs.novel.any():
             matches = metrics.exact_matches(translations, self.pairs.targets)
             scores["exact_match_novel"] = float(
@@ -81,15 +100,28 @@ class TranslationEvaluator:
             )
         return scores
 
+    def _alignment_scores(self, links):
+        gold = self.gold()
+        self.errors = {
+            head: metrics.alignment_error_rate(rows, gold)
+            for head, rows in links.items()
+        }
+        best = min(self.errors, key=self.errors.get)
+        head = self.alignment_head or best
+        scores = {"alignment_error_rate": self.errors[head]}
+        return scores | ({"alignment_head": head} if len(links) > 1 else {})
+
     def details(self):
-        """BLEU by the length of the source, after `evaluate`."""
-        if not self.target_language:
-            return {}
-        return {
-            "by_source_length": by_source_length(
+        """BLEU by the length of the source, and of several heads the error
+        rates of their alignments, after `evaluate`."""
+        found = {}
+        if self.target_language:
+            found["by_source_length"] = by_source_length(
                 self.pairs, self.translations[0], self.target_language
             )
-        }
+        if len(self.errors) > 1:
+            found["alignment_error_rates"] = self.errors
+        return found
 
     def draw(self, directory):
         """There is nothing to draw."""
@@ -104,39 +136,45 @@ class TranslationEvaluator:
         """Translate all source sentences.
 
         Returns:
-            The list of the translations, and their log-probabilities.
+            The list of the translations, their log-probabilities, and the
+            number of their tokens, END included.
         """
+        num_tokens = 0
         texts = np.empty(len(self.pairs), object)
         scores = np.empty(len(self.pairs), np.float32)
         for rows, inputs, _ in self.batches.with_rows():
             tokens, score = self._translate(inputs["source"])
             decoded = self.preprocessor.decode_target(tokens).numpy()
             count = len(rows)
+            num_tokens += np.count_nonzero(tokens[:count])
             texts[rows] = [text.decode() for text in decoded[:count]]
             scores[rows] = score.numpy()[:count]
-        return texts.tolist(), scores
+        return texts.tolist(), scores, num_tokens
 
     def teacher_forced(self):
         """Scores of the next token given the reference before it.
 
         Returns:
-            A dictionary of `loss` and `token_accuracy`, and for each pair
-            the links that the attention gives, or None without gold.
+            A dictionary of `loss` and `token_accuracy`, and for each head the
+            links of each pair that its attention gives; nothing without
+            gold.
         """
         aligned = self.pairs.alignments is not None
-        sums, links = np.zeros(3), [None] * len(self.pairs)
+        heads = heads_of(self.model) if aligned else []
+        links = {head: [None] * len(self.pairs) for head in heads}
+        sums = np.zeros(3)
         for rows, inputs, target in self.batches.with_rows():
             batch_sums, scores = self._compare(inputs, target)
             sums += batch_sums.numpy()
-            if aligned and scores is not None:
-                for row, matrix in zip(rows, scores.numpy()):
-                    links[row] = self._links(row, matrix)
-        result = {
+            for place, head in enumerate(heads):
+                matrices = scores[:, place].numpy()
+                for row, matrix in zip(rows, matrices):
+                    links[head][row] = self._links.of(row, matrix)
+        scores = {
             "loss": float(sums[0] / sums[2]),
             "token_accuracy": float(sums[1] / sums[2]),
         }
-        known = aligned and links[0] is not None
-        return result, links if known else None
+        return scores, links
 
     def gold(self):
         """The gold links of all pairs: (sure, possible) for each."""
@@ -155,34 +193,11 @@ class TranslationEvaluator:
         best = tf.argmax(logits, axis=-1, output_type=target.dtype)
         right = tf.cast(tf.equal(best, target), tf.float32)
         sums = [tf.reduce_sum(x * real) for x in (loss, right, real)]
-        # One layer of one head here; deeper translators choose theirs.
-        scores = [tensor[:, 0] for tensor in recorded.values()]
-        return tf.stack(sums), scores[-1] if scores else None
-
-    def _links(self, row, scores):
-        # Of a sentence that was cut, END included, the model saw the rest not.
-        seen = self.preprocessor.max_sequence_length - 1
-        source, target = (side[row][:seen] for side in self._overlaps)
-        return alignment.attention_links(
-            scores[: len(target), : len(source)], source, target
-        )
+        return tf.stack(sums), cross_attention(recorded)
 
     @functools.cached_property
-    def _overlaps(self):
-        """For each side and pair, which token overlaps which word."""
-        sides = (
-            (self.preprocessor.source_tokenizer, self.pairs.sources),
-            (self.preprocessor.target_tokenizer, self.pairs.targets),
-        )
-        return [
-            [
-                alignment.token_words([p.decode() for p in pieces], text)
-                for pieces, text in zip(
-                    tokenizer.pieces(tf.constant(texts)).to_list(), texts
-                )
-            ]
-            for tokenizer, texts in sides
-        ]
+    def _links(self):
+        return AttentionLinks(self.preprocessor, self.pairs)
 
 
 def by_source_length(pairs, translations, target_language, bins=4):

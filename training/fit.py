@@ -34,9 +34,12 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         path: Where the best model is kept.
         watch: Functions `(epoch, scores)` called with the averaged weights
             in place, as the one that writes for TensorBoard.
+        keep: Function `(epoch)` called likewise, before the state is saved.
     """
 
-    def __init__(self, kept, recipe, state, evaluate, path, watch=()):
+    def __init__(
+        self, kept, recipe, state, evaluate, path, watch=(), keep=None
+    ):
         super().__init__()
         self.kept = kept
         self.recipe = recipe
@@ -44,6 +47,7 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         self.evaluate = evaluate
         self.path = path
         self.watch = watch
+        self.keep = keep
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -56,6 +60,8 @@ class ScoreEachEpoch(keras.callbacks.Callback):
             best = best_epoch(metric, self.state.history)[1]
             if is_better(metric, scores[metric], best):
                 write_atomically(self.path, self.kept.save)
+            if self.keep is not None:
+                self.keep(epoch)
             for function in self.watch:
                 function(epoch, {"training_loss": logs["loss"], **scores})
         scores["training_loss"] = logs["loss"]
@@ -103,7 +109,7 @@ def compile_model(objective, recipe, total_steps):
     return objective.fitted
 
 
-def fit(objective, recipe, batches, evaluate, checkpoints, watch=()):
+def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
     """Fit a model, or go on with a fit that was interrupted.
 
     Args:
@@ -113,7 +119,7 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=()):
         evaluate: Function without arguments that gives the validation
             scores.
         checkpoints: Folder for the checkpoints and for `best.keras`.
-        watch: As in `ScoreEachEpoch`.
+        watch, keep: As in `ScoreEachEpoch`.
 
     Returns:
         The scores of each epoch, as a list of dictionaries.
@@ -157,6 +163,7 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=()):
                 evaluate,
                 checkpoints / "best.keras",
                 watch,
+                keep,
             ),
         ],
     )

@@ -7,6 +7,8 @@ import keras
 
 import zoo
 from summaries import AttentionSummary
+from training.averaging import average_epochs
+from training.averaging import EpochWeights
 from training.configuration import ConfigurationError
 from training.fit import best_epoch
 from training.fit import fit
@@ -59,29 +61,46 @@ def fit_run(configuration, run, data_dir=None, command=""):
     pretraining = task.pretrain(
         recipe, model, preprocessor, batches, run.pretraining
     )
+    evaluate = task.evaluator(model, preprocessor, "validation").evaluate
+    weights = None
+    if recipe.average_epochs:
+        weights = EpochWeights(run.checkpoints, model, recipe.average_epochs)
     history = fit(
         task.objective(recipe, model, preprocessor),
         recipe,
         batches,
-        task.evaluator(model, preprocessor, "validation").evaluate,
+        evaluate,
         run.checkpoints,
         watch=[
             watch_attention(
                 run, model, task.samples(model, preprocessor), recipe.epochs
             )
         ],
+        keep=weights and weights.save,
     )
     epoch, _ = best_epoch(recipe.validation_metric, history)
+    chosen, validation, averaged = f"epoch {epoch + 1}", history[epoch], None
+    if weights is not None:
+        scores, kept = average_epochs(
+            weights, recipe, evaluate, history, run.model_path
+        )
+        epochs = [number + 1 for number in weights.files()]
+        averaged = {**scores, "epochs": epochs, "kept": kept}
+        if kept:
+            chosen = f"mean of epochs {epochs[0]} to {epochs[-1]}"
+            validation = scores
     metrics = {
         "command": command,
         "hardware": hardware(),
         "data": task.describe(),
         "example": task.example,
         "best_epoch": epoch + 1,
-        "validation": history[epoch],
+        "chosen": chosen,
+        "validation": validation,
         "parameters": model.count_params(),
         "training_seconds": sum(scores["seconds"] for scores in history),
         "history": history,
+        **({"averaged": averaged} if averaged else {}),
         **({"pretraining": pretraining} if pretraining else {}),
     }
     run.save_metrics(metrics)

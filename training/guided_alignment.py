@@ -11,8 +11,9 @@ class GuidedTranslator(keras.Model):
     Args:
         translator: A translator of the zoo; it owns all weights.
 
-    Reference:
-        [Chen et al., 2016](https://arxiv.org/abs/1607.01628).
+    References:
+        [Chen et al., 2016](https://arxiv.org/abs/1607.01628); one head of a
+        Transformer: [Garg et al., 2019](https://arxiv.org/abs/1909.02074).
     """
 
     def __init__(self, translator, **kwargs):
@@ -27,5 +28,6 @@ class GuidedTranslator(keras.Model):
                 "Guided alignment needs a model with attention. "
                 f"Received: translator={self.translator.name}"
             )
-        # The last layer is the one whose heads are read as an alignment.
-        return {"tokens": logits, "alignment": list(recorded.values())[-1]}
+        # One head of the last layer; others are free for other things.
+        head = list(recorded.values())[-1][:, :1]
+        return {"tokens": logits, "alignment": head}

@@ -21,6 +21,9 @@ class Recipe:
         label_smoothing: Share of the target probability that is spread.
         average_decay: Decay of the exponential moving average of the
             weights, which is what is evaluated and kept; 0 is none.
+        average_epochs: The mean of the weights of so many last epochs is
+            scored in the end and kept if it is better than every epoch
+            (checkpoint averaging); 0 is none.
         early_stop_patience: Epochs without a better score after which the
             training stops; 0 is never.
         precision: Policy of computation.
@@ -37,6 +40,7 @@ class Recipe:
     gradient_accumulation: int = 1
     label_smoothing: float = 0.0
     average_decay: float = 0.0
+    average_epochs: int = 0
     early_stop_patience: int = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: bool = True
@@ -72,6 +76,7 @@ class Recipe:
             "gradient_accumulation": (1, None),
             "label_smoothing": (0, 1),
             "average_decay": (0, 1),
+            "average_epochs": (0, None),
             "early_stop_patience": (0, None),
             "seed": (0, 2**32),
         }

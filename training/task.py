@@ -110,8 +110,20 @@ class Task(abc.ABC):
         """The `Objective` of the fit."""
 
     @abc.abstractmethod
-    def evaluator(self, model, preprocessor, split):
-        """What scores the model on a split: it has `evaluate()`."""
+    def evaluator(self, model, preprocessor, split, decoding=None, chosen=None):
+        """What scores the model on a split: it has `evaluate()`.
+
+        Args:
+            model, preprocessor: Those of the run.
+            split: Name of the split.
+            decoding: `zoo.Decoding`, how a translator searches.
+            chosen: The scores on validation data, with what was chosen
+                there; by default this chooses anew.
+
+        Raises:
+            ConfigurationError: If there is a `decoding` for a model that
+                does not translate.
+        """
 
     @abc.abstractmethod
     def samples(self, model, preprocessor):

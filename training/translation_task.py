@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from preprocessing.pair_batches import PairBatches
 from preprocessing.special_tokens import PADDING_ID
+from preprocessing.special_tokens import START
 from preprocessing.special_tokens import START_ID
 from preprocessing.translation import TranslationPreprocessor
 from summaries import AttentionSamples
@@ -104,9 +105,14 @@ class TranslationTask(Task):
     def objective(self, recipe, model, preprocessor):
         return translation_objective(model, recipe)
 
-    def evaluator(self, model, preprocessor, split):
+    def evaluator(self, model, preprocessor, split, decoding=None, chosen=None):
         return TranslationEvaluator(
-            model, preprocessor, self.splits[split], self.loaded.target_language
+            model,
+            preprocessor,
+            self.splits[split],
+            self.loaded.target_language,
+            decoding=decoding,
+            alignment_head=(chosen or {}).get("alignment_head"),
         )
 
     def samples(self, model, preprocessor):
@@ -118,15 +124,20 @@ class TranslationTask(Task):
         source = source.to_tensor()
         target = preprocessor.cut(target).to_tensor()
         start = tf.fill([tf.shape(target)[0], 1], START_ID)
+        before = tf.concat([start, target[:, :-1]], axis=1)
+        written = _side(preprocessor.target_tokenizer, target)
         return AttentionSamples(
-            inputs={
-                "source": source,
-                "target": tf.concat([start, target[:, :-1]], axis=1),
-            },
+            inputs={"source": source, "target": before},
             sides={
                 "source": _side(preprocessor.source_tokenizer, source),
-                "target": _side(preprocessor.target_tokenizer, target),
+                "target": written,
+                # What the decoder reads: each token one step later.
+                "before": Side(
+                    [[START, *row[:-1]] for row in written.tokens],
+                    tf.not_equal(before, PADDING_ID).numpy(),
+                ),
             },
+            layer_sides={"decoder/*/self": ("target", "before")},
         )
 
     def describe(self):

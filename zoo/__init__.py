@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+from zoo._decoding import Decoding
 from zoo._pretrained import load_pretrained
 from zoo._registry import create_model
 from zoo._registry import get_preset
@@ -11,6 +12,7 @@ from zoo._registry import Preset
 from zoo._registry import register
 
 __all__ = [
+    "Decoding",
     "Preset",
     "create_model",
     "get_preset",

@@ -46,16 +46,7 @@ class TransformerEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_layers < 1:
-            raise ValueError(
-                "There must be one block at least. "
-                f"Received: num_layers={num_layers}"
-            )
-        if num_heads < 1 or hidden_dim % num_heads:
-            raise ValueError(
-                "`num_heads` must divide the width of the states. "
-                f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
-            )
+        check_stack(num_layers, num_heads, hidden_dim)
         self.supports_masking = True
         dtype = self.dtype_policy
         self.blocks = [
@@ -107,3 +98,21 @@ class TransformerEncoder(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape
+
+
+def check_stack(num_layers, num_heads, hidden_dim):
+    """See that the sizes of a stack of blocks fit.
+
+    Raises:
+        ValueError: If there is no block, or heads do not divide the width.
+    """
+    if num_layers < 1:
+        raise ValueError(
+            "There must be one block at least. "
+            f"Received: num_layers={num_layers}"
+        )
+    if num_heads < 1 or hidden_dim % num_heads:
+        raise ValueError(
+            "`num_heads` must divide the width of the states. "
+            f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
+        )

@@ -11,10 +11,9 @@ from layers import AttentionDecoder
 from layers import DotProductAttention
 from layers import Dropout
 from layers.masks import padding_mask
-from zoo._attention_model import AttentionModel
-from zoo._decoding import greedy_search
 from zoo._registry import Preset
 from zoo._registry import register
+from zoo._translator import Translator
 
 ATTENTIONS = {
     "additive": AdditiveAttention,
@@ -30,7 +29,7 @@ RECURRENT_LAYERS = {
 
 
 @keras.saving.register_keras_serializable(package="attention_zoo")
-class BahdanauTranslator(AttentionModel):
+class BahdanauTranslator(Translator):
     """Bidirectional recurrent encoder, recurrent decoder with attention.
 
     The readout is the paper's deep output (A.2.2) of state, context and
@@ -76,8 +75,6 @@ class BahdanauTranslator(AttentionModel):
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
     """
-
-    task = "translation"
 
     def __init__(
         self,
@@ -217,8 +214,7 @@ class BahdanauTranslator(AttentionModel):
             "initial_state": self.bridge(summary),
         }
 
-    def start(self, memory):
-        """The state of the decoder before the first token."""
+    def start(self, memory, capacity=None):
         return {
             "states": self.decoder.start(memory["initial_state"]),
             "memory": self.decoder.project(
@@ -227,50 +223,12 @@ class BahdanauTranslator(AttentionModel):
         }
 
     def step(self, tokens, state):
-        """Logits `(batch_size, target_vocabulary_size)` of the next token.
-
-        Args:
-            tokens: The tokens before, `(batch_size,)`.
-            state: What `start` or the previous `step` returned.
-
-        Returns:
-            The logits and the new state.
-        """
         embedded = self._embed(self.target_embedding, tokens, False)
         states, context = self.decoder.step(
             embedded, state["states"], state["memory"]
         )
         logits = self._logits(states[0], embedded, context, False)
         return logits, {**state, "states": states}
-
-    def translate(self, source, max_length=None):
-        """Translate greedily, in plain ops.
-
-        Args:
-            source: Token ids `(batch_size, source_length)`, padded with 0.
-            max_length: Most tokens to give, END included; by default twice
-                those of each sentence and 16 more.
-
-        Returns:
-            Token ids `(batch_size, max_length)`, END kept and padded with 0,
-            and their summed log-probability `(batch_size,)`.
-        """
-        if not self.built:
-            self({"source": source, "target": ops.zeros_like(source[:, :1])})
-        batch_size, source_length = ops.shape(source)
-        limits = None
-        if max_length is None:
-            # Of its own for each sentence: its neighbours must not matter.
-            lengths = ops.count_nonzero(padding_mask(source), axis=1)
-            limits = 2 * ops.cast(lengths, "int32") + 16
-            max_length = 2 * source_length + 16
-        return greedy_search(
-            self.step,
-            self.start(self.encode(source)),
-            batch_size,
-            max_length,
-            limits,
-        )
 
     def _embed(self, embedding, tokens, training):
         return self.drop_embedding(embedding(tokens), training=training)

@@ -90,6 +90,7 @@ def make_run(directory, preset, model, preprocessor, example):
         "data": {"name": "random", "licence": "none"},
         "example": example,
         "best_epoch": 1,
+        "chosen": "epoch 1",
         "validation": {"accuracy": 0.5},
         "training_seconds": 1.0,
     }

@@ -42,7 +42,7 @@ def test_all_holds(tiny_run, tiny_saved_model, tmp_path):
     _write(tmp_path / "out.tsv", serving.load(tiny_run).translate(_SOURCES))
     process = _run(tiny_saved_model, tmp_path / "out.tsv", tmp_path)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stdout.count("ok    ") == 5
+    assert process.stdout.count("ok    ") == 6
 
 
 def test_another_text_is_shown(tiny_saved_model, tmp_path):
@@ -261,3 +261,41 @@ def test_a_missing_column_is_named():
     rows = [{"number": "0", "label": "cat", "probability": "0.5"}]
     with pytest.raises(SystemExit, match=r"a column `path`.*=number, label"):
         check_saved_model.check_image_model({}, rows)
+
+
+def _beam(translations, scores):
+    def beam(text):
+        rows = [number for number, _ in enumerate(text.numpy())]
+        return _Answer(
+            translations=tf.constant([translations] * len(rows)),
+            scores=tf.constant([scores] * len(rows)),
+        )
+
+    return beam
+
+
+@pytest.mark.parametrize(
+    ("translations", "scores", "message"),
+    [
+        (["a b", "a"], [-1.0, -2.0], None),
+        (["a b", "a"], [-2.0, -1.0], "the scores are"),
+        (["", ""], [-1.0, -2.0], "no translation"),
+    ],
+)
+def test_hypotheses_that_are_not_as_promised(translations, scores, message):
+    signatures = {"beam": _beam(translations, scores)}
+    found = check_saved_model.check_beam(signatures, ["x", "y"])
+    assert len(found) == (2 if message else 0)
+    assert all(message in failure for failure in found)
+
+
+def test_hypotheses_that_change_in_a_batch():
+    def beam(text):
+        count = len(text.numpy())
+        return _Answer(
+            translations=tf.constant([[f"of {count}", "a"]] * count),
+            scores=tf.constant([[-1.0, -2.0 * count]] * count),
+        )
+
+    found = check_saved_model.check_beam({"beam": beam}, ["x", "y"])
+    assert len(found) == 4 and all("alone it has" in each for each in found)

@@ -39,6 +39,11 @@ def test_signatures_are_those_of_the_contract(loaded):
             "translation": (tf.string, [None]),
             "score": (tf.float32, [None]),
         },
+        "beam": {
+            "translations": (tf.string, [None, 5]),
+            "scores": (tf.float32, [None, 5]),
+            "log_probabilities": (tf.float32, [None, 5]),
+        },
         "explain": {
             "translation": (tf.string, [None]),
             "score": (tf.float32, [None]),
@@ -188,7 +193,8 @@ def test_warmup_requests_are_one_for_each_signature(tiny_run, tiny_saved_model):
         found[request.model_spec.signature_name] = values.tolist()
     example = Run(tiny_run).metrics["example"].encode()
     assert example
-    assert found == {"serving_default": [example], "explain": [example]}
+    names = ("serving_default", "beam", "explain")
+    assert found == {name: [example] for name in names}
 
 
 def test_model_card(tiny_run, tiny_saved_model, answer):
@@ -211,7 +217,7 @@ def test_model_card(tiny_run, tiny_saved_model, answer):
         "encoder_attention": [],
         "decoder_attention": [],
     }
-    assert set(card["signatures"]) == {"serving_default", "explain"}
+    assert set(card["signatures"]) == {"serving_default", "beam", "explain"}
     for signature in card["signatures"].values():
         assert signature["inputs"] == {"text": "string [None]"}
     assert set(card["signatures"]["explain"]["outputs"]) == set(answer)

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from preprocessing.pair_batches import PairBatches
 from preprocessing.pair_batches import TokenizedPairs
+from training.averaging import average_epochs
+from training.averaging import EpochWeights
 from training.fit import best_epoch
 from training.fit import fit as fit_objective
 from training.fit import is_better
@@ -242,3 +244,36 @@ def test_gradients_are_clipped_by_their_global_norm():
         make_optimizer(_recipe(gradient_clip_norm=0.0), 10).global_clipnorm
         is None
     )
+
+
+# Checkpoint averaging.
+
+
+@pytest.mark.parametrize("better", [False, True])
+def test_the_mean_of_the_last_epochs(batches, model, tmp_path, better):
+    recipe = _recipe(epochs=5, average_epochs=3)
+    weights = EpochWeights(tmp_path, model, 3)
+    scores = Scores(model, [5.0, 4.0, 1.0, 2.0, 3.0, 0.5 if better else 1.5])
+    history = fit(model, recipe, batches, scores, tmp_path, keep=weights.save)
+    assert list(weights.files()) == [2, 3, 4]
+    found, kept = average_epochs(
+        weights, recipe, scores, history, tmp_path / "best.keras"
+    )
+    assert kept == better and found == {"loss": 0.5 if better else 1.5}
+    # What was scored last is the mean of what was scored after the epochs.
+    mean = np.mean(scores.weights[2:5], axis=0)
+    np.testing.assert_allclose(scores.weights[-1], mean, rtol=1e-6)
+    best = keras.saving.load_model(tmp_path / "best.keras", compile=False)
+    np.testing.assert_array_equal(
+        best.logits, scores.weights[-1 if better else 2]
+    )
+
+
+def test_averages_are_those_that_are_scored(batches, model, tmp_path):
+    # With a moving average that is what each epoch is scored with.
+    recipe = _recipe(epochs=2, average_epochs=2, average_decay=0.9)
+    weights = EpochWeights(tmp_path, model, 2)
+    scores = Scores(model, [2.0, 1.0])
+    fit(model, recipe, batches, scores, tmp_path, keep=weights.save)
+    (found,) = weights.mean()
+    np.testing.assert_allclose(found, np.mean(scores.weights, axis=0), 1e-6)

@@ -5,6 +5,7 @@ from keras import ops
 
 from preprocessing import special_tokens
 from zoo import _decoding
+from zoo import _next_token
 
 A, B, C = 4, 5, 6
 PADDING, UNKNOWN, START, END = range(4)
@@ -41,7 +42,7 @@ def begin(batch_size):
 
 def test_special_tokens_are_those_of_the_preprocessing():
     for name in ("PADDING_ID", "UNKNOWN_ID", "START_ID", "END_ID"):
-        assert getattr(_decoding, name) == getattr(special_tokens, name)
+        assert getattr(_next_token, name) == getattr(special_tokens, name)
     assert (PADDING, UNKNOWN, START, END) == (
         special_tokens.PADDING_ID,
         special_tokens.UNKNOWN_ID,
@@ -52,14 +53,14 @@ def test_special_tokens_are_those_of_the_preprocessing():
 
 def test_next_token_log_probabilities():
     logits = np.log([[0.1, 0.2, 0.1, 0.1, 0.5]]) + 7.0
-    found = _decoding.next_token_log_probabilities(logits)
+    rules = _next_token.NextToken()
+    _, found = rules.log_probabilities(logits, 0, np.zeros((1, 3), "int32"))
     # What is suppressed keeps its share of the probability.
     np.testing.assert_allclose(found[0, 3:], np.log([0.1, 0.5]), rtol=1e-5)
     assert np.all(np.asarray(found)[0, :3] < -1e29)
-    half = _decoding.next_token_log_probabilities(
-        tf.constant(logits, "float16")
-    )
-    assert half.dtype == "float32"
+    half = tf.constant(logits, "float16")
+    for each in rules.log_probabilities(half, 0, np.zeros((1, 3), "int32")):
+        assert each.dtype == "float32"
 
 
 @pytest.mark.parametrize("max_length", [3, 7, 11])

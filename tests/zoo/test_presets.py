@@ -72,7 +72,21 @@ def small_vit(layers, d, f, filters, patches):
     return convolutions + encoder(layers, d, f, True) + rest
 
 
+def transformer(num_layers, width, inner, vocabulary, post_norm=False):
+    """Blocks of the encoder have four square matrices, those of the decoder
+    eight; two or three norms; one embedding for all; pre-norm has two norms
+    in the end."""
+    attention = 4 * (width + 1) * width
+    network = (width + 1) * inner + (inner + 1) * width
+    blocks = num_layers * (3 * attention + 2 * network + 5 * 2 * width)
+    return vocabulary * width + blocks + (0 if post_norm else 4 * width)
+
+
 PARAMETERS = {
+    "transformer_translator_tiny": transformer(4, 128, 256, 8000),
+    "transformer_translator_small": transformer(4, 256, 1024, 8000),
+    "transformer_translator_base": transformer(6, 512, 2048, 37_000, True),
+    "transformer_translator_large": transformer(6, 1024, 4096, 37_000, True),
     "bahdanau_translator_tiny": count(64, 128, 64, 1000, 192, False),
     "bahdanau_translator_small": count(256, 256, 256, 4000, 512, True),
     "bahdanau_translator_base": count(256, 512, 256, 8000, 768, True),
