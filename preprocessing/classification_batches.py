@@ -47,6 +47,8 @@ class TextBatches(Batches):
             class_weights = np.ones(num_classes)
         self.class_weights = tf.constant(class_weights, tf.float32)
         self.lengths = np.array(bucket_lengths(lengths.max()), np.int32)
+        # A model has positions for the longest text, not for more.
+        self.lengths[-1] = lengths.max()
         super().__init__(
             np.searchsorted(self.lengths, lengths),
             np.full(len(self.lengths), batch_size),

@@ -52,9 +52,9 @@ class TransformerClassifier(EncoderClassifier):
         dropout: Fraction to drop of the embeddings, of the outputs of each
             branch, and of what was pooled.
         attention_dropout: Fraction of the attention weights to drop.
-        token_dropout: Fraction of the tokens that are left out in training,
-            as if the text had been written without them (Iyyer et al.,
-            2015); the first, which may stand for the text, is kept.
+        token_dropout: Fraction of the tokens that nothing attends to in
+            training (Iyyer et al., 2015); those after them keep their
+            positions, and the first, which may stand for the text, is kept.
         stochastic_depth: Fraction of the samples that skip the last block;
             those before it are skipped less often.
         layer_norm_epsilon: Added to the variance in the normalisation.

@@ -143,3 +143,14 @@ def test_images_of_files(tmp_path):
 def test_no_images():
     with pytest.raises(ValueError, match="no pictures"):
         _images(0)
+
+
+@pytest.mark.parametrize("longest", [1, 9, 50, 100])
+def test_no_batch_is_longer_than_the_longest_text(longest):
+    # Learned positions end there.
+    tokens = tf.ragged.constant([[5] * longest, [5]], tf.int32)
+    batches = TextBatches(tokens, [0, 1], 2, 2)
+    assert batches.lengths[-1] == longest
+    assert np.all(np.diff(batches.lengths) > 0)
+    for inputs, _, _ in batches.epochs().take(2):
+        assert inputs["tokens"].shape[1] <= longest
