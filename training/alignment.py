@@ -294,12 +294,13 @@ def read_gold(path, first_word=0):
         sure, possible = set(), set()
         for item in line.split():
             match = _GOLD_LINK.fullmatch(item)
-            if match is None or int(match[1]) < first_word > int(match[3]):
+            words = (int(match[1]), int(match[3])) if match else (-1,)
+            if min(words) < first_word:
                 raise datasets.DataError(
                     f"{path}, line {number}: expected links such as 3-4 or "
                     f"3p4, counted from {first_word}. Received: {item!r}"
                 )
-            link = (int(match[1]) - first_word, int(match[3]) - first_word)
+            link = tuple(word - first_word for word in words)
             possible.add(link)
             if match[2] == "-":
                 sure.add(link)
