@@ -41,21 +41,22 @@ import dataclasses
 import json
 import os
 import pathlib
-import statistics
 import tempfile
 
 import numpy as np
 
 from benchmarks import _agreement
+from benchmarks import _decoding_tables as tables
 from benchmarks import _report
 from benchmarks._decoding_setting import NEVER_EMITTED
 from benchmarks._decoding_setting import Setting
+from benchmarks._decoding_tables import CACHED
+from benchmarks._decoding_tables import OURS
+from benchmarks._decoding_tables import WHOLE
+from benchmarks._decoding_tables import WITHOUT_XLA
 from benchmarks._timing import race
-from benchmarks._timing import ratio
 from benchmarks._workers import Worker
 
-OURS = "ours"
-WITHOUT_XLA = "ours-without-xla"
 CTRANSLATE2 = "ctranslate2"
 ZOO = "benchmarks._decoding_ours"
 MARIAN = "benchmarks._decoding_marian"
@@ -76,7 +77,6 @@ HIDDEN = {
     "benchmarks._decoding_ctranslate2": ("datasets", "torch", "transformers"),
 }
 TRAINING_STEPS = 3
-CACHED, WHOLE = "greedy", "whole prefix"
 SIZES = {
     "num_layers": "of the encoder, and of the decoder",
     "num_heads": "of each attention",
@@ -88,19 +88,6 @@ SIZES = {
     "target_length": "tokens of a translation",
     "beam_width": "hypotheses of the beam search",
 }
-TITLES = {
-    "greedy": ("greedy", "tokens/s"),
-    "beam": ("beam", "tokens/s"),
-    "train": ("training step", "target tokens/s"),
-}
-LENGTHS_HEADER = [
-    "output tokens",
-    "with cache",
-    "without XLA",
-    "whole prefix",
-    "without XLA",
-    "the cache is faster by",
-]
 
 
 def parse_arguments(arguments=None):
@@ -273,76 +260,6 @@ def measure_cache(setting, options):
     }
 
 
-def summarise(seconds, setting):
-    """`{name: numbers of a row}`: medians, and ratios within the rounds."""
-    numbers = {}
-    for kind, rounds in seconds.items():
-        for name, each in rounds.items():
-            median = statistics.median(each)
-            numbers.setdefault(name, {})[kind] = {
-                "seconds": median,
-                "tokens_per_second": setting.target_tokens / median,
-                "ratio": ratio(each, rounds[OURS]),
-            }
-    return numbers
-
-
-def summarise_cache(seconds):
-    """The numbers of one length; of each way the faster counts."""
-    medians = {
-        kind: {name: statistics.median(each) for name, each in row.items()}
-        for kind, row in seconds.items()
-    }
-    whole, cached = (
-        seconds[kind][min(medians[kind], key=medians[kind].get)]
-        for kind in (WHOLE, CACHED)
-    )
-    return {"seconds": medians, "ratio": ratio(whole, cached)}
-
-
-def header(measured):
-    """The titles of the columns."""
-    cells = ["implementation"]
-    for kind in measured:
-        cells += [*TITLES[kind], "ours is faster by"]
-    return cells
-
-
-def row(name, numbers, measured):
-    """A line of the table."""
-    cells = [name]
-    for kind in measured:
-        found = numbers.get(kind)
-        if found is None:
-            cells += [""] * 3
-            continue
-        cells += [
-            f"{1e3 * found['seconds']:.0f} ms",
-            f"{found['tokens_per_second']:,.0f}",
-            f"{found['ratio']:.2f}",
-        ]
-    return cells
-
-
-def cache_row(length, numbers):
-    """A line of the table of lengths."""
-    cells = [
-        f"{1e3 * numbers['seconds'][kind][name]:,.0f} ms"
-        for kind in (CACHED, WHOLE)
-        for name in (OURS, WITHOUT_XLA)
-    ]
-    return [length, *cells, f"{numbers['ratio']:.2f}"]
-
-
-def describe_same(same):
-    """The shares of `check` in words."""
-    return "; ".join(
-        f"{name}, {search} {share:.2%}"
-        for name, shares in same.items()
-        for search, share in shares.items()
-    )
-
-
 def main(arguments=None):
     """Run the benchmark and print its tables."""
     options = parse_arguments(arguments)
@@ -357,12 +274,12 @@ def main(arguments=None):
     results = {}
     if options.measure:
         seconds, same = measure(setting, options)
-        numbers = summarise(seconds, setting)
+        numbers = tables.summarise(seconds, setting)
         results |= {"results": numbers, "seconds": seconds, "same": same}
-        rows = [row(*each, options.measure) for each in numbers.items()]
-        print(_report.markdown_table(header(options.measure), rows))
+        rows = [tables.row(*each, options.measure) for each in numbers.items()]
+        print(_report.markdown_table(tables.header(options.measure), rows))
         if any(same.values()):
-            print(f"\nTokens that are ours: {describe_same(same)}.")
+            print(f"\nTokens that are ours: {tables.describe_same(same)}.")
         print(flush=True)
     lengths = {}
     for length in options.cache_lengths:
@@ -374,11 +291,11 @@ def main(arguments=None):
             ),
             options,
         )
-        lengths[length] = {**summarise_cache(seconds), "rounds": seconds}
+        lengths[length] = {**tables.summarise_cache(seconds), "rounds": seconds}
     if lengths:
-        rows = [cache_row(*each) for each in lengths.items()]
+        rows = [tables.cache_row(*each) for each in lengths.items()]
         print(f"{options.cache_batch_size} sentences, greedy:\n")
-        print(f"{_report.markdown_table(LENGTHS_HEADER, rows)}\n")
+        print(f"{_report.markdown_table(tables.LENGTHS_HEADER, rows)}\n")
         results["lengths"] = lengths
     print(_report.describe(about))
     if options.json:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import _agreement
 from benchmarks import _decoding_setting as common
+from benchmarks import _decoding_tables as tables
 from benchmarks import decoding
 from layers import SinusoidalPositionEncoding
 
@@ -187,23 +188,23 @@ def test_numbers_and_cells(setting):
         "greedy": {"ours": [0.1, 0.1, 0.9], "peer": [0.2, 0.2, 1.8]},
         "train": {"ours": [0.7, 0.7, 1.4]},
     }
-    numbers = decoding.summarise(seconds, setting)
+    numbers = tables.summarise(seconds, setting)
     kinds = list(seconds)
-    titles = decoding.header(kinds)
+    titles = tables.header(kinds)
     assert titles[:4] == [
         *("implementation", "greedy", "tokens/s", "ours is faster by")
     ]
-    assert decoding.row("ours", numbers["ours"], kinds) == [
+    assert tables.row("ours", numbers["ours"], kinds) == [
         *("ours", "100 ms", "140", "1.00"),
         *("700 ms", "20", "1.00"),
     ]
-    cells = decoding.row("peer", numbers["peer"], kinds)
+    cells = tables.row("peer", numbers["peer"], kinds)
     assert cells == ["peer", "200 ms", "70", "2.00", "", "", ""]
     assert len(cells) == len(titles)
 
 
 def test_the_faster_of_each_way_counts():
-    numbers = decoding.summarise_cache(
+    numbers = tables.summarise_cache(
         {
             "greedy": {"ours": [0.3, 0.3], "ours-without-xla": [0.1, 0.2]},
             "whole prefix": {
@@ -213,9 +214,9 @@ def test_the_faster_of_each_way_counts():
         }
     )
     assert numbers["ratio"] == pytest.approx(4)
-    cells = decoding.cache_row(32, numbers)
+    cells = tables.cache_row(32, numbers)
     assert cells == [32, "300 ms", "150 ms", "900 ms", "600 ms", "4.00"]
-    assert len(cells) == len(decoding.LENGTHS_HEADER)
+    assert len(cells) == len(tables.LENGTHS_HEADER)
 
 
 class StandIn:
