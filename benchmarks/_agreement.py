@@ -13,6 +13,10 @@ SAME_TOKENS = 0.98
 # and of losses.
 LOGITS = {"float32": 1e-4, "bfloat16": 0.1}
 LOSSES = {"float32": 1e-3, "bfloat16": 0.2}
+# The same of a search. With a beam, hypotheses whose places are changed are
+# sooner there, and all of a sentence is another then.
+SAME_FOUND = {"greedy": 0.99, "beam": 0.95}
+FIRST_STEP = 1e-3
 
 
 def compare(name, ours, theirs, exact=True):
@@ -73,3 +77,49 @@ def compare_outputs(name, ours, theirs, precision):
                 f"In {precision} the {what} of {name} must be ours, up to "
                 f"{tolerance:.2g}. Received: difference={difference:.2g}"
             )
+
+
+def compare_searches(name, ours, theirs):
+    """Compare the first step, what searches find, and the first losses.
+
+    Args:
+        name: Whose `theirs` is.
+        ours, theirs: Dictionaries of arrays: `first`, log-probabilities of
+            the first tokens; `losses` of the first training steps; and of
+            each search the tokens, `(batch_size, length)`. Theirs may have
+            less.
+
+    Returns:
+        `{search: share of equal tokens}`.
+
+    Raises:
+        RuntimeError: If they differ.
+    """
+    for what, tolerance in (
+        ("first", FIRST_STEP),
+        ("losses", LOSSES["float32"]),
+    ):
+        if what in theirs:
+            difference = np.abs(ours[what] - theirs[what]).max()
+            if not difference <= tolerance:
+                raise RuntimeError(
+                    f"In `{what}` {name} must be as ours, up to {tolerance}. "
+                    f"Received: difference={difference:.2g}"
+                )
+    found = {}
+    for search, least in SAME_FOUND.items():
+        if search not in theirs:
+            continue
+        own, other = ours[search], theirs[search]
+        if own.shape != other.shape:
+            raise RuntimeError(
+                f"With {search} {name} must write as many tokens as ours, "
+                f"{own.shape}. Received: {other.shape}"
+            )
+        found[search] = float(np.mean(own == other))
+        if not found[search] >= least:
+            raise RuntimeError(
+                f"With {search} the tokens of {name} must be ours, up to "
+                f"ties. Received: same={found[search]}"
+            )
+    return found

@@ -1,6 +1,8 @@
 """Timings that a shared machine disturbs as little as possible."""
 
+import functools
 import statistics
+import sys
 import time
 
 
@@ -24,6 +26,38 @@ def interleave(actions, repeats, report=None):
         if report:
             report(number)
     return seconds
+
+
+def race(racers, repeats, title):
+    """Rounds in which the slowest contestant takes about a second.
+
+    Args:
+        racers: `{name: (worker, kind)}`; the method `time` of the worker's
+            contestant is given the kind and a number of steps, and gives the
+            seconds of one step.
+        repeats: Number of rounds.
+        title: What is said, with the number of the round, on stderr.
+
+    Returns:
+        As `interleave`.
+    """
+
+    def actions(steps):
+        return {
+            name: functools.partial(worker.call, "time", kind=kind, steps=steps)
+            for name, (worker, kind) in racers.items()
+        }
+
+    interleave(actions(1), 1)  # warm-up
+    once = interleave(actions(1), 1)
+    steps = max(1, round(1 / max(seconds[0] for seconds in once.values())))
+    return interleave(
+        actions(steps),
+        repeats,
+        lambda number: print(
+            f"{title}: round {number} of {repeats}", file=sys.stderr
+        ),
+    )
 
 
 def time_steps(step, steps):

@@ -23,7 +23,6 @@ import json
 import os
 import pathlib
 import statistics
-import sys
 import tempfile
 
 import numpy as np
@@ -34,7 +33,7 @@ from benchmarks._encoders_setting import POLICIES
 from benchmarks._encoders_setting import Setting
 from benchmarks._products import forward_flops
 from benchmarks._products import vision_products
-from benchmarks._timing import interleave
+from benchmarks._timing import race
 from benchmarks._timing import ratio
 from benchmarks._workers import Worker
 
@@ -188,40 +187,17 @@ def measure(setting, options, folder):
         workers |= products
         found = {}
         for kind in ("forward", "train"):
-            report = f"{setting.precision}, {kind}"
-            racing = {
-                name: worker
+            racers = {
+                name: (worker, kind)
                 for name, worker in workers.items()
                 if kind == "forward" or name not in products
             }
-            found[kind] = race(racing, kind, options.repeats, report)
+            title = f"{setting.precision}, {kind}"
+            found[kind] = race(racers, options.repeats, title)
     finally:
         for worker in workers.values():
             worker.close()
     return found
-
-
-def race(workers, kind, repeats, report):
-    """`{name: seconds of each round}`, each round about a second long."""
-
-    def actions(steps):
-        return {
-            name: lambda worker=worker: worker.call(
-                "time", kind=kind, steps=steps
-            )
-            for name, worker in workers.items()
-        }
-
-    interleave(actions(1), 1)  # warm-up
-    once = interleave(actions(1), 1)
-    steps = max(1, round(1 / max(seconds[0] for seconds in once.values())))
-    return interleave(
-        actions(steps),
-        repeats,
-        lambda number: print(
-            f"{report}: round {number} of {repeats}", file=sys.stderr
-        ),
-    )
 
 
 def summarise(seconds):

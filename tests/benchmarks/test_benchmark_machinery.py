@@ -11,6 +11,7 @@ from benchmarks import _bahdanau_setting
 from benchmarks import _report
 from benchmarks import bahdanau
 from benchmarks._timing import interleave
+from benchmarks._timing import race
 from benchmarks._timing import ratio
 from benchmarks._timing import time_steps
 from benchmarks._workers import Worker
@@ -57,6 +58,28 @@ def test_actions_take_turns():
     )
     assert order == ["a", "b"] * 3
     assert found == {"a": [1, 1, 1], "b": [2, 2, 2]}
+
+
+class Racer:
+    """Stands in for a worker."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.asked = []
+
+    def call(self, method, kind, steps):
+        assert (method, kind) == ("time", "train")
+        self.asked.append(steps)
+        return self.seconds
+
+
+def test_in_a_round_the_slowest_takes_a_second(capsys):
+    racers = {"fast": Racer(0.01), "slow": Racer(0.2)}
+    found = race({n: (racers[n], "train") for n in racers}, 3, "title")
+    assert found == {"fast": [0.01] * 3, "slow": [0.2] * 3}
+    for racer in racers.values():
+        assert racer.asked == [1, 1, 5, 5, 5]
+    assert capsys.readouterr().err.endswith("title: round 3 of 3\n")
 
 
 def test_ratio_is_the_median_within_rounds():
