@@ -1,5 +1,7 @@
 """What every model of the zoo can do: give its attention."""
 
+import inspect
+
 import keras
 
 from layers import record_attention
@@ -41,3 +43,13 @@ class AttentionModel(keras.Model):
                 f"Received: layers={list(layers)}"
             )
         return {name: scores[name] for name in layers}
+
+    def get_config(self):
+        """The arguments of the constructor, which stores each under its
+        name."""
+        names = inspect.signature(type(self).__init__).parameters
+        own = [name for name in names if name not in ("self", "kwargs")]
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in own},
+        }

@@ -1,7 +1,6 @@
 """What a classifier of texts and one of pictures have in common."""
 
 import functools
-import inspect
 
 import keras
 from keras import ops
@@ -113,14 +112,6 @@ class EncoderClassifier(AttentionModel):
         """True where a position is real, `(batch_size, length)`; None where
         all are."""
         return None
-
-    def get_config(self):
-        names = inspect.signature(type(self).__init__).parameters
-        own = [name for name in names if name not in ("self", "kwargs")]
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in own},
-        }
 
 
 def mean_over(states, mask=None):

@@ -1,6 +1,5 @@
 """The recurrent translator with attention of Bahdanau et al. (2015)."""
 
-import inspect
 from typing import Literal
 
 import keras
@@ -242,14 +241,6 @@ class BahdanauTranslator(Translator):
         else:
             logits = self.output_projection(readout)
         return ops.cast(logits, "float32")
-
-    def get_config(self):
-        names = inspect.signature(BahdanauTranslator.__init__).parameters
-        own = [name for name in names if name not in ("self", "kwargs")]
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in own},
-        }
 
 
 def _preset(size, architecture, vocabulary_size, parameters, **settings):

@@ -1,7 +1,5 @@
 """The Transformer of Vaswani et al. (2017) as a translator."""
 
-import inspect
-
 import keras
 from keras import ops
 
@@ -221,14 +219,6 @@ class TransformerTranslator(Translator):
     def _logits(self, states):
         logits = self.target_embedding(states, reverse=True)
         return ops.cast(logits, "float32")
-
-    def get_config(self):
-        names = inspect.signature(TransformerTranslator.__init__).parameters
-        own = [name for name in names if name not in ("self", "kwargs")]
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in own},
-        }
 
 
 def _preset(size, architecture, vocabulary_size, parameters, **settings):
