@@ -77,7 +77,8 @@ def append_to(memory, new, mask=None):
     written = {}
     for name, rows in new.items():
         axis = 1 if name == "mask" else len(rows.shape) - 2
-        rows = ops.take(rows, place, axis=axis)
+        if known_integer(count) != 1:  # one row is broadcast
+            rows = ops.take(rows, place, axis=axis)
         shape = [1] * len(rows.shape)
         shape[axis] = -1
         written[name] = ops.where(

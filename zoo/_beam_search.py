@@ -79,7 +79,8 @@ class _Search:
         # All beginnings are one at first, so only one counts.
         first = ops.where(ops.arange(self.width) == 0, 0.0, never)
         start = ops.full(shape, START_ID, dtype="int32")
-        begun = {"last": start, "tokens": nothing, "sum": first}
+        own = ops.zeros(shape, "int32") + ops.arange(self.width, dtype="int32")
+        begun = {"last": start, "beams": own, "tokens": nothing, "sum": first}
         ended = {"tokens": nothing, "score": never, "sum": never}
 
         def unfinished(index, begun, ended, done, state):
@@ -113,6 +114,9 @@ class _Search:
 
     def _extend(self, index, begun, ended, done, state):
         """All sentences by one token."""
+        # Only here, not when the beginnings were chosen: a cache that is
+        # read, written and passed on at once need not be copied.
+        state = self._reorder(state, begun["beams"])
         logits, state = self.step(ops.reshape(begun["last"], (-1,)), state)
         vocabulary_size = logits.shape[-1]
         _, ruled = self.rules.log_probabilities(
@@ -157,10 +161,11 @@ class _Search:
 
         begun = {
             "last": ops.cast(pick(last), "int32"),
+            "beams": pick(beams),
             "tokens": ops.take_along_axis(tokens, chosen[..., None], axis=1),
             "sum": ops.maximum(kept, NEVER),
         }
-        return begun, ended, done, self._reorder(state, pick(beams))
+        return begun, ended, done, state
 
     def _collect(self, index, ended, ends, tokens, sums):
         """The K best of what had ended and what does now."""
