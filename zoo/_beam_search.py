@@ -119,14 +119,16 @@ class _Search:
         state = self._reorder(state, begun["beams"])
         logits, state = self.step(ops.reshape(begun["last"], (-1,)), state)
         vocabulary_size = logits.shape[-1]
-        _, ruled = self.rules.log_probabilities(
+        ruled, normalizer = self.rules.apply(
             logits,
             index,
             ops.reshape(begun["tokens"], (-1, self.max_length)),
         )
-        ruled = ops.reshape(ruled, (-1, self.width, vocabulary_size))
+        gains = ops.reshape(
+            ruled - normalizer, (-1, self.width, vocabulary_size)
+        )
         sums = ops.reshape(
-            begun["sum"][..., None] + ruled,
+            begun["sum"][..., None] + gains,
             (-1, self.width * vocabulary_size),
         )
         # At most K of them are END, so K are left that go on.

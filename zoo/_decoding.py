@@ -174,8 +174,8 @@ def greedy_search(step, state, batch_size, max_length, limits=None, rules=None):
         `(batch_size,)`.
     """
 
-    def choose(index, log_probabilities):
-        return ops.argmax(log_probabilities, axis=-1)
+    def choose(index, logits):
+        return ops.argmax(logits, axis=-1)
 
     return one_path(step, state, batch_size, max_length, choose, limits, rules)
 
@@ -204,9 +204,9 @@ def sample(
         As `greedy_search`.
     """
 
-    def choose(index, log_probabilities):
+    def choose(index, logits):
         candidates, probabilities = filter_candidates(
-            log_probabilities,
+            logits,
             decoding.temperature,
             decoding.top_k,
             decoding.top_p,

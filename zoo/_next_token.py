@@ -28,8 +28,11 @@ class NextToken:
     min_length: int = 0
     no_repeat_ngram: int = 0
 
-    def log_probabilities(self, logits, index, output):
-        """How probable each token is, as the model says and by the rules.
+    def apply(self, logits, index, output):
+        """What the rules make of the logits, and their normalizer.
+
+        The log-probability of a token is its logit less the normalizer. It
+        is not computed of all tokens here, as few of them are looked at.
 
         Args:
             logits: `(batch_size, vocabulary_size)`.
@@ -37,18 +40,18 @@ class NextToken:
             output: Those tokens, `(batch_size, max_length)`.
 
         Returns:
-            Two tensors of the shape of `logits`, float32: the log-
-            probabilities, and the same with `NEVER` or `HARDLY` for what may
-            not come.
+            The logits, with `NEVER` or `HARDLY` for what may not come; and
+            the logarithm of the sum of the exponentials of all of them as
+            the model gives them, `(batch_size, 1)`. Both are float32.
         """
         logits = ops.cast(logits, "float32")
-        plain = ops.log_softmax(logits, axis=-1)
+        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
         ids = ops.arange(logits.shape[-1])
         suppressed = ops.any(
             ops.equal(ids[:, None], ops.convert_to_tensor(SUPPRESSED_IDS)),
             axis=-1,
         )
-        ruled = ops.where(suppressed, NEVER, plain)
+        ruled = ops.where(suppressed, NEVER, logits)
         if self.min_length:
             too_early = ops.logical_and(
                 ops.equal(ids, END_ID), index < self.min_length
@@ -56,9 +59,9 @@ class NextToken:
             ruled = ops.where(too_early, HARDLY, ruled)
         if self.no_repeat_ngram:
             ruled = self._without_repeats(ruled, index, output)
-        return plain, ruled
+        return ruled, normalizer
 
-    def _without_repeats(self, log_probabilities, index, output):
+    def _without_repeats(self, logits, index, output):
         """`NEVER` for what would end an n-gram that was there before."""
         size = self.no_repeat_ngram
         batch_size, max_length = ops.shape(output)
@@ -80,7 +83,7 @@ class NextToken:
         )
         pairs = ops.reshape(ops.stack([rows, after], axis=-1), (-1, 2))
         never = ops.full((batch_size * max_length,), NEVER, dtype="float32")
-        return ops.scatter_update(log_probabilities, pairs, never)
+        return ops.scatter_update(logits, pairs, never)
 
 
 def _shifted(tokens, count):
@@ -88,11 +91,11 @@ def _shifted(tokens, count):
     return ops.pad(tokens[:, count:], [[0, 0], [0, count]])
 
 
-def filter_candidates(log_probabilities, temperature=1.0, top_k=0, top_p=1.0):
+def filter_candidates(logits, temperature=1.0, top_k=0, top_p=1.0):
     """The tokens that a sampler may draw.
 
     Args:
-        log_probabilities: `(batch_size, vocabulary_size)`.
+        logits: `(batch_size, vocabulary_size)`; log-probabilities do, too.
         temperature: They are divided by it.
         top_k: Only so many of the most probable; 0 is all.
         top_p: Of those only the fewest that together have this probability.
@@ -102,9 +105,9 @@ def filter_candidates(log_probabilities, temperature=1.0, top_k=0, top_p=1.0):
         probabilities, 0 for those that may not be drawn, which sum to at
         most 1.
     """
-    vocabulary_size = log_probabilities.shape[-1]
+    vocabulary_size = logits.shape[-1]
     count = min(top_k or vocabulary_size, vocabulary_size)
-    values, candidates = ops.top_k(log_probabilities / temperature, count)
+    values, candidates = ops.top_k(logits / temperature, count)
     probabilities = ops.softmax(values, axis=-1)
     before = ops.cumsum(probabilities, axis=-1) - probabilities
     # The first is always one of them.

@@ -16,9 +16,8 @@ def one_path(
     Args:
         step, state, batch_size, max_length, limits: As in
             `zoo._decoding.decode`.
-        choose: `choose(index, log_probabilities)`, given the number of the
-            step and `(batch_size, vocabulary_size)`, gives the tokens
-            `(batch_size,)`.
+        choose: `choose(index, logits)`, given the number of the step and
+            `(batch_size, vocabulary_size)`, gives the tokens `(batch_size,)`.
         rules: `NextToken`, what may come next.
 
     Returns:
@@ -36,9 +35,10 @@ def one_path(
 
     def extend(index, tokens, finished, score, output, state):
         logits, state = step(tokens, state)
-        plain, ruled = rules.log_probabilities(logits, index, output)
+        ruled, normalizer = rules.apply(logits, index, output)
         chosen = ops.cast(choose(index, ruled), "int32")
-        gain = ops.take_along_axis(plain, chosen[:, None], axis=1)[:, 0]
+        logit = ops.take_along_axis(logits, chosen[:, None], axis=1)
+        gain = (ops.cast(logit, "float32") - normalizer)[:, 0]
         tokens = ops.where(finished, PADDING_ID, chosen)
         score = score + ops.where(finished, 0.0, gain)
         output = ops.where(ops.equal(positions, index), tokens[:, None], output)

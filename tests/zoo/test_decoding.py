@@ -51,15 +51,16 @@ def test_special_tokens_are_those_of_the_preprocessing():
     )
 
 
-def test_next_token_log_probabilities():
+def test_rules_for_the_next_token():
     logits = np.log([[0.1, 0.2, 0.1, 0.1, 0.5]]) + 7.0
     rules = _next_token.NextToken()
-    _, found = rules.log_probabilities(logits, 0, np.zeros((1, 3), "int32"))
+    ruled, normalizer = rules.apply(logits, 0, np.zeros((1, 3), "int32"))
+    found = np.asarray(ruled - normalizer)
     # What is suppressed keeps its share of the probability.
     np.testing.assert_allclose(found[0, 3:], np.log([0.1, 0.5]), rtol=1e-5)
-    assert np.all(np.asarray(found)[0, :3] < -1e29)
+    assert np.all(found[0, :3] < -1e29)
     half = tf.constant(logits, "float16")
-    for each in rules.log_probabilities(half, 0, np.zeros((1, 3), "int32")):
+    for each in rules.apply(half, 0, np.zeros((1, 3), "int32")):
         assert each.dtype == "float32"
 
 
