@@ -6,18 +6,20 @@ It needs only tensorflow and tensorflow-text, of whatever version the target
 has, and imports nothing of ours. EXPECTED holds inputs, and what the model
 answered where it was fitted, with tabs between the columns:
 
-    a translator              source, translation
+    a translator              source, translation, log_probability
     a classifier of texts     text, and label, probability
     one of pictures           path, and label, probability
 
 `train.py evaluate --output EXPECTED` writes such a file; other columns do not
 count. `label` is the one that the model gave, `probability` its own; both may
-be missing. A folder of pictures may stand for their file. The exit status is
-0 if all holds.
+be missing, as may `log_probability`. With `--decoder beam` the translations
+are those of a beam search, the best of each. A folder of pictures may stand
+for their file. The exit status is 0 if all holds.
 """
 
 import argparse
 import csv
+import functools
 import pathlib
 import sys
 
@@ -47,18 +49,34 @@ def answer_of(signature, **inputs):
     return {name: tensor.numpy() for name, tensor in answer.items()}
 
 
-def check_texts(signatures, sources, expected):
+def check_translations(signatures, rows, decoder):
     """Translations that differ from those expected, as messages."""
-    found = []
+    sources = _column(rows, "source")
+    texts, scores = [], []
     for start in range(0, len(sources), _BATCH):
         batch = sources[start : start + _BATCH]
-        answer = answer_of(signatures["serving_default"], text=batch)
-        found += [text.decode() for text in answer["translation"]]
-    return [
-        f"line {number}: {text!r} where {wanted!r} was expected"
-        for number, (text, wanted) in enumerate(zip(found, expected), 1)
-        if text != wanted
-    ]
+        if decoder == "beam":
+            answer = answer_of(signatures["beam"], text=batch)
+            texts += list(answer["translations"][:, 0])
+            scores += list(answer["log_probabilities"][:, 0])
+        else:
+            answer = answer_of(signatures["serving_default"], text=batch)
+            texts += list(answer["translation"])
+            scores += list(answer["score"])
+    failures = []
+    for number, (row, text, score) in enumerate(zip(rows, texts, scores), 1):
+        wanted = row["translation"]
+        expected = float(row.get("log_probability") or score)
+        if text.decode() != wanted:
+            failures.append(
+                f"row {number}: {text.decode()!r} where {wanted!r} was expected"
+            )
+        elif not np.isclose(score, expected, rtol=_TOLERANCE, atol=1e-5):
+            failures.append(
+                f"row {number}: log-probability {score} where {expected} was "
+                "expected"
+            )
+    return failures
 
 
 def check_attention(signatures, sources):
@@ -356,13 +374,13 @@ def xla_ops(path):
     return sorted(found)
 
 
-def check_translator(signatures, rows):
+def check_translator(signatures, rows, decoder="greedy"):
     """All checks of a translator: `{description: messages}`."""
     sources = _column(rows, "source")
     some = _some(sources)
     return {
-        f"{len(sources)} translations as expected": check_texts(
-            signatures, sources, _column(rows, "translation")
+        f"{len(sources)} translations as expected": check_translations(
+            signatures, rows, decoder
         ),
         "rows of attention sum to 1, padding is 0": check_attention(
             signatures, some
@@ -469,13 +487,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("saved_model")
     parser.add_argument("expected", help="A file or a folder of pictures.")
+    parser.add_argument(
+        "--decoder",
+        choices=("greedy", "beam"),
+        default="greedy",
+        help="The search that gave the expected translations.",
+    )
     arguments = parser.parse_args()
     rows = read_rows(arguments.expected)
     model = tf.saved_model.load(arguments.saved_model)
     signatures = model.signatures
     default = signatures["serving_default"]
     if "translation" in default.structured_outputs:
-        check = check_translator
+        check = functools.partial(check_translator, decoder=arguments.decoder)
     elif "image" in default.structured_input_signature[1]:
         check = check_image_model
     else:

@@ -18,18 +18,22 @@ from tests.serving.classifier_runs import pixels
 _SOURCES = ["March 5, 2021", "20 percent", 'a "quoted" one', "ÄÖ 漢字"]
 
 
-def _write(path, translations):
+def _write(path, answers):
+    """`answers`: text and log-probability of each source."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(("source", "translation", "log_probability"))
         writer.writerows(
-            (source, text, 0.0) for source, text in zip(_SOURCES, translations)
+            (source, *answer) for source, answer in zip(_SOURCES, answers)
         )
 
 
-def _run(model, path, folder):
+def _run(model, path, folder, *options):
     return subprocess.run(
-        [sys.executable, check_saved_model.__file__, str(model), str(path)],
+        [
+            *(sys.executable, check_saved_model.__file__),
+            *(str(model), str(path), *options),
+        ],
         cwd=folder,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
@@ -38,19 +42,35 @@ def _run(model, path, folder):
     )
 
 
-def test_all_holds(tiny_run, tiny_saved_model, tmp_path):
-    _write(tmp_path / "out.tsv", serving.load(tiny_run).translate(_SOURCES))
-    process = _run(tiny_saved_model, tmp_path / "out.tsv", tmp_path)
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_all_holds(tiny_run, tiny_saved_model, tmp_path, decoder):
+    translator = serving.load(tiny_run)
+    if decoder == "greedy":
+        answers = translator.explain(_SOURCES)
+        expected = [(answer.text, answer.score) for answer in answers]
+    else:
+        best = [hypotheses[0] for hypotheses in translator.beam(_SOURCES)]
+        expected = [(found.text, found.log_probability) for found in best]
+    _write(tmp_path / "out.tsv", expected)
+    process = _run(
+        *(tiny_saved_model, tmp_path / "out.tsv", tmp_path),
+        *("--decoder", decoder),
+    )
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("ok    ") == 6
 
 
-def test_another_text_is_shown(tiny_saved_model, tmp_path):
-    _write(tmp_path / "out.tsv", ["something else"] * len(_SOURCES))
+def test_other_answers_are_shown(tiny_run, tiny_saved_model, tmp_path):
+    answers = serving.load(tiny_run).explain(_SOURCES)
+    expected = [(answer.text, answer.score * 1.01) for answer in answers]
+    expected[0] = ("something else", answers[0].score)
+    _write(tmp_path / "out.tsv", expected)
     process = _run(tiny_saved_model, tmp_path / "out.tsv", tmp_path)
     assert process.returncode == 1
     assert "FAILED 4 translations as expected" in process.stdout
-    assert "something else" in process.stdout
+    assert "row 1: " in process.stdout
+    assert "'something else' was expected" in process.stdout
+    assert "row 2: log-probability" in process.stdout
 
 
 class _Answer(dict):
