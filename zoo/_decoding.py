@@ -8,6 +8,7 @@ Axes: B batch, K hypotheses, T steps, V target vocabulary.
 """
 
 import dataclasses
+import math
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -19,6 +20,16 @@ from zoo._beam_search import beam_search
 from zoo._next_token import filter_candidates
 from zoo._next_token import NextToken
 from zoo._search import one_path
+
+# The fields that one decoder alone looks at.
+_FIELD_OF = {
+    "beam_width": "beam",
+    "length_penalty": "beam",
+    "temperature": "sample",
+    "top_k": "sample",
+    "top_p": "sample",
+    "seed": "sample",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Decoding:
             0 is any.
 
     Raises:
-        ValueError: If a value is impossible.
+        ValueError: If a value is impossible, or is of another decoder.
     """
 
     decoder: Literal["greedy", "beam", "sample"] = "greedy"
@@ -64,8 +75,16 @@ class Decoding:
             )
         for name, is_right, wanted in (
             ("beam_width", self.beam_width >= 1, "at least 1"),
-            ("length_penalty", self.length_penalty >= 0, "at least 0"),
-            ("temperature", self.temperature > 0, "more than 0"),
+            (
+                "length_penalty",
+                0 <= self.length_penalty < math.inf,
+                "a number, at least 0",
+            ),
+            (
+                "temperature",
+                0 < self.temperature < math.inf,
+                "a number, more than 0",
+            ),
             ("top_k", self.top_k >= 0, "at least 0"),
             ("top_p", 0 < self.top_p <= 1, "more than 0 and at most 1"),
             ("min_length", self.min_length >= 0, "at least 0"),
@@ -75,6 +94,14 @@ class Decoding:
                 raise ValueError(
                     f"`{name}` must be {wanted}. "
                     f"Received: {name}={getattr(self, name)}"
+                )
+        for field in dataclasses.fields(self):
+            decoder = _FIELD_OF.get(field.name, self.decoder)
+            value = getattr(self, field.name)
+            if decoder != self.decoder and value != field.default:
+                raise ValueError(
+                    f"`{field.name}` is of the decoder {decoder}. Received: "
+                    f"{field.name}={value}, decoder={self.decoder}"
                 )
 
 

@@ -213,7 +213,9 @@ every_decoder = pytest.mark.parametrize("decoder", ["greedy", "beam", "sample"])
 
 
 def tokens_of(decoder, tables, max_length=8, **fields):
-    decoding = Decoding(decoder, beam_width=3, **fields)
+    if decoder == "beam":
+        fields = {**fields, "beam_width": 3}
+    decoding = Decoding(decoder, **fields)
     rows = range(len(tables))
     found = decode(
         decoding, decoder_of(tables), begin(rows), len(tables), max_length
@@ -345,6 +347,8 @@ def test_a_seed_draws_the_same_again():
         ({"top_p": 1.5}, "Received: top_p=1.5"),
         ({"min_length": -1}, "Received: min_length=-1"),
         ({"no_repeat_ngram": -2}, "Received: no_repeat_ngram=-2"),
+        ({"beam_width": 4}, "of the decoder beam. Received: beam_width=4"),
+        ({"decoder": "beam", "top_k": 4}, "top_k=4, decoder=beam"),
     ],
 )
 def test_impossible_values(fields, message):
