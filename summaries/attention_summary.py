@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from layers import record_attention
+from layers.recording import scores_inside
 from summaries.rollout import classifier_rollout
 from summaries.rollout import encoder_layers
-from summaries.sides import PatchSide
 from summaries.writing import write_attention
 from summaries.writing import write_rollout
 
@@ -126,22 +126,18 @@ class AttentionSummary(keras.callbacks.Callback):
                 model(self._inputs, training=False)
             self._scores_of = _recording_function(model)
         recorded = self._scores_of(self._inputs)
-        prefix = f"{model.path or model.name}/"
         return {
-            path.removeprefix(prefix): scores.numpy()
-            for path, scores in recorded.items()
+            layer: scores.numpy()
+            for layer, scores in scores_inside(model, recorded).items()
         }
 
     def _write_rollout(self, recorded, step):
         layers = encoder_layers(recorded)
         if layers is None:
             return
-        model, (_, side) = self._watched(), self.samples.sides_of(layers[0])
-        if isinstance(side, PatchSide) and hasattr(model, "rollout"):
-            rollout = model.rollout(self._inputs, scores=recorded)
-        else:
-            class_token = getattr(model, "pooling", None) == "class_token"
-            rollout = classifier_rollout(recorded, side, class_token)
+        _, side = self.samples.sides_of(layers[0])
+        pooling = getattr(self._watched(), "pooling", None)
+        rollout = classifier_rollout(recorded, side, pooling == "class_token")
         write_rollout(
             self._writer, rollout, side, step, max_images=self.max_images
         )
