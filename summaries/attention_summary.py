@@ -1,6 +1,7 @@
 """The callback that shows a model's attention in TensorBoard."""
 
 import fnmatch
+import operator
 
 import keras
 import tensorflow as tf
@@ -29,16 +30,18 @@ class AttentionSummary(keras.callbacks.Callback):
     Args:
         log_dir: Folder of the event files, made at the first write.
         samples: The `AttentionSamples` to look at.
-        layers: Names of the layers wanted, or patterns with `*` and `?`;
-            all by default.
-        max_images: How many samples get a map. The diagnostics are of all.
+        layers: Names of the layers wanted, or patterns with `*` and `?`, as
+            `["encoder/11/self", "pooling"]`; all by default.
+        max_images: How many samples get a map, 0 for none. The diagnostics
+            are of all.
         model: The model whose attention is looked at, if it isn't the one
             that is fitted, as the model inside a wrapper.
 
     Raises:
-        ValueError: On the first write, or as a fit of a built model starts,
-            if the samples don't fit the scores or nothing has a name in
-            `layers`.
+        TypeError: If `layers` is a string, or `max_images` is no number.
+        ValueError: If `max_images` is below 0. On the first write, or as a
+            fit of a built model starts, if the samples don't fit the scores
+            or nothing has a name in `layers`.
 
     Example:
 
@@ -50,6 +53,16 @@ class AttentionSummary(keras.callbacks.Callback):
         self, log_dir, samples, layers=None, max_images=4, *, model=None
     ):
         super().__init__()
+        if isinstance(layers, str):
+            raise TypeError(
+                "`layers` must be a list of names, as [name]. "
+                f"Received: layers={layers!r}"
+            )
+        if operator.index(max_images) < 0:
+            raise ValueError(
+                "`max_images` must be 0 or more. "
+                f"Received: max_images={max_images}"
+            )
         self.log_dir = log_dir
         self.samples = samples
         self.layers = layers
