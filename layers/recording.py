@@ -48,6 +48,20 @@ def record_attention():
         _recorders.reset(token)
 
 
+def scores_inside(model, recorded):
+    """What was recorded in a model, by the paths of its layers inside it.
+
+    Args:
+        model: The `keras.Model` that was called.
+        recorded: What `record_attention` collected.
+
+    Returns:
+        `{"encoder/0/self": scores, ...}`, without the name of the model.
+    """
+    prefix = f"{model.path or model.name}/"
+    return {path.removeprefix(prefix): x for path, x in recorded.items()}
+
+
 @contextlib.contextmanager
 def pause_recording():
     """Record nothing inside: for loops, whose tensors must not leave them."""

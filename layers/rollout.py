@@ -75,15 +75,29 @@ def rollout_map(rollout, grid_shape, query_weights=None, num_prefix_tokens=0):
 
     >>> maps = rollout_map(held, grid_shape=(14, 14), num_prefix_tokens=1)
     """
-    if query_weights is not None:
-        weights = ops.cast(query_weights, rollout.dtype)[:, None, :]
-        summary = ops.squeeze(ops.matmul(weights, rollout), axis=1)
-    elif num_prefix_tokens:
-        summary = rollout[:, 0]
-    else:
-        summary = ops.mean(rollout, axis=1)
+    summary = summarize_rollout(
+        rollout, query_weights, class_token=num_prefix_tokens > 0
+    )
     rows, columns = grid_shape
     return ops.reshape(summary[:, num_prefix_tokens:], (-1, rows, columns))
+
+
+def summarize_rollout(rollout, query_weights=None, class_token=False):
+    """How much the one vector that was pooled holds of each token.
+
+    Args:
+        rollout: `(batch_size, length, length)`, as in `rollout_map`.
+        query_weights: How much each state counts in that vector,
+            `(batch_size, length)`. None is the first, or the mean of all.
+        class_token: Whether it is the first where there are no weights.
+
+    Returns:
+        `(batch_size, length)`.
+    """
+    if query_weights is not None:
+        weights = ops.cast(query_weights, rollout.dtype)[:, None, :]
+        return ops.squeeze(ops.matmul(weights, rollout), axis=1)
+    return rollout[:, 0] if class_token else ops.mean(rollout, axis=1)
 
 
 def _mean_of_heads(scores, heads):

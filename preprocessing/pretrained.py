@@ -7,6 +7,11 @@ from preprocessing.pretrained_tokenizer import tokenizer_and_length
 from preprocessing.settings_file import SettingsFile
 from preprocessing.text_classification import TextClassificationPreprocessor
 
+_CLASSIFIERS = (
+    ["BertForSequenceClassification"],
+    ["ViTForImageClassification"],
+)
+
 
 def load_pretrained_preprocessor(
     directory, class_names=None, max_sequence_length=None
@@ -21,7 +26,8 @@ def load_pretrained_preprocessor(
     Args:
         directory: The folder, with `config.json`.
         class_names: Names of the classes, in the order of the labels; None
-            for those in the folder (`id2label`). If it has none, neither has
+            for those in the folder (`id2label`). If it has none, or they are
+            not those of a classifier (`architectures`), neither has
             the preprocessor, which then serves for sentence embeddings and
             features. A name that the folder gives to several classes is
             followed by their numbers: "crane (134)", "crane (517)".
@@ -69,7 +75,9 @@ def load_pretrained_preprocessor(
 def _labels(config):
     """The names of the classes in `id2label`, all different, or None."""
     labels = config.get("id2label")
-    if labels is None:
+    model = config.get("architectures")
+    # Of other heads they are kinds of tokens, or nothing but a default.
+    if labels is None or model not in (None, *_CLASSIFIERS):
         return None
     try:
         names = [labels[str(label)] for label in range(len(labels))]

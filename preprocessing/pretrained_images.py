@@ -105,6 +105,8 @@ def _range(settings):
     if settings.expect("do_normalize", known=(None, True, False)) is not False:
         mean = _numbers(settings, "image_mean", _USUAL_MEAN)
         deviation = _numbers(settings, "image_std", _USUAL_DEVIATION)
+        if not all(each > 0 for each in deviation):
+            raise settings.refusal("must be above 0", "image_std")
     return tuple(
         [value / (255 * factor) for value in values]
         for values in (mean, deviation)
@@ -113,7 +115,9 @@ def _range(settings):
 
 def _numbers(settings, name, usual):
     value = settings.get(name)
-    values = value if type(value) is list else [value or usual]
+    if value is None:
+        value = usual
+    values = value if type(value) is list else [value]
     if not all(type(each) in (int, float) for each in values):
         raise settings.refusal("must be numbers", name)
     return values

@@ -20,6 +20,7 @@ for their file. The exit status is 0 if all holds.
 import argparse
 import csv
 import functools
+import json
 import pathlib
 import sys
 
@@ -224,7 +225,7 @@ def check_hostile_texts(signatures, texts):
 def _no_answer(answer, row):
     if "embeddings" in answer:
         length = np.linalg.norm(answer["embeddings"][row])
-        return [] if _same(length, 1.0) else [f"a vector of length {length}"]
+        return [] if length > 0 else [f"a vector of length {length}"]
     total = answer["probabilities"][row].sum()
     found = [] if _same(total, 1.0) else [f"probabilities sum to {total}"]
     return found if answer["label"][row] else [*found, "there is no label"]
@@ -403,8 +404,14 @@ def _beam_checks(signatures, sources):
     }
 
 
-def check_text_model(signatures, rows):
-    """All checks of a classifier or encoder of texts."""
+def check_text_model(signatures, rows, normalized=True):
+    """All checks of a classifier or encoder of texts.
+
+    Args:
+        signatures: Those of the model.
+        rows: As of `read_rows`.
+        normalized: Whether its embeddings should have the length 1.
+    """
     texts = _column(rows, "text")
     some = _some(texts)
     checks = {
@@ -418,8 +425,9 @@ def check_text_model(signatures, rows):
         checks["rows of attention sum to 1, padding is 0"] = (
             check_text_attention(signatures, some)
         )
-    embed = signatures.get("embed", signatures["serving_default"])
-    checks["embeddings have the length 1"] = check_embeddings(embed, some)
+    if normalized:
+        embed = signatures.get("embed", signatures["serving_default"])
+        checks["embeddings have the length 1"] = check_embeddings(embed, some)
     return checks
 
 
@@ -482,6 +490,13 @@ def read_rows(path):
     return rows or sys.exit(f"{path} has no rows.")
 
 
+def has_normalized_embeddings(directory):
+    """Whether embeddings have the length 1, by the card if there is one."""
+    path = pathlib.Path(directory) / "model_card.json"
+    card = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return card.get("normalized_embeddings", True)
+
+
 def main():
     """Run all checks and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -503,7 +518,10 @@ def main():
     elif "image" in default.structured_input_signature[1]:
         check = check_image_model
     else:
-        check = check_text_model
+        check = functools.partial(
+            check_text_model,
+            normalized=has_normalized_embeddings(arguments.saved_model),
+        )
     checks = {
         **check(signatures, rows),
         "batches without rows are taken": check_empty_batch(signatures),

@@ -3,8 +3,10 @@
 import tensorflow as tf
 
 from layers import record_attention
+from layers.recording import scores_inside
 from serving.attention_choice import choose_layers_and_heads
 from serving.attention_choice import MOST_BYTES
+from serving.attention_choice import score_bytes
 
 
 class ClassifierGraph(tf.Module):
@@ -28,9 +30,11 @@ class ClassifierGraph(tf.Module):
         layers, heads = choose_layers_and_heads(
             model.num_layers,
             model.num_heads,
-            length,
+            (length, length),
             MOST_BYTES - other_bytes,
         )
+        shown = len(layers) * len(heads)
+        self._most_bytes = other_bytes + shown * score_bytes((length, length))
         self._layer_names = [f"encoder/{place}/self" for place in layers]
         self._heads = list(heads)
 
@@ -59,11 +63,7 @@ class ClassifierGraph(tf.Module):
         """
         with record_attention() as recorded:
             logits = self.model(inputs, training=False)
-        prefix = f"{self.model.path or self.model.name}/"
-        return logits, {
-            path.removeprefix(prefix): scores
-            for path, scores in recorded.items()
-        }
+        return logits, scores_inside(self.model, recorded)
 
     def chosen_attention(self, scores):
         """Those of the scores that are shown, `(B, L, N, T, T)`."""
@@ -76,4 +76,5 @@ class ClassifierGraph(tf.Module):
             "class_names": list(self.preprocessor.classes.names),
             "attention_layers": {"attention": list(self._layer_names)},
             "attention_heads": {"attention": list(self._heads)},
+            "longest_answer_bytes": {"explain": self._most_bytes},
         }

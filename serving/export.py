@@ -1,8 +1,11 @@
 """From a run to a SavedModel that TensorFlow Serving loads."""
 
+import sys
+
 import tensorflow as tf
 
 from serving.atomic import new_version
+from serving.attention_choice import size_note
 from serving.check_saved_model import xla_ops
 from serving.example import example_inputs
 from serving.graphs import graph_of_run
@@ -30,7 +33,8 @@ def export_run(run, directory, command="", **options):
         The folder of the new version.
 
     Raises:
-        ExportError: If the graph holds an op that only XLA can run.
+        ExportError: If the graph holds an op that only XLA can run, or an
+            answer would be larger than a server can send.
         ConfigurationError: If the run did not end yet, or there are no
             signatures for such a model.
     """
@@ -39,6 +43,7 @@ def export_run(run, directory, command="", **options):
             f"{run.directory} is not fitted to the end: it has no metrics.json."
         )
     graph = graph_of_run(run, **options)
+    check_sizes(graph.describe().get("longest_answer_bytes", {}))
     example = example_inputs(run)
     with new_version(directory) as version:
         path = version.temporary
@@ -49,6 +54,24 @@ def export_run(run, directory, command="", **options):
             path / "model_card.json", model_card(run, graph, example, command)
         )
     return version.path
+
+
+def check_sizes(longest_answer_bytes):
+    """Say which answers are larger than gRPC takes by default.
+
+    Args:
+        longest_answer_bytes: `{signature: bytes}` of the longest input.
+
+    Raises:
+        ExportError: If one is larger than any server can send.
+    """
+    for signature, num_bytes in longest_answer_bytes.items():
+        try:
+            note = size_note(signature, num_bytes)
+        except ValueError as error:
+            raise ExportError(f"{error}. Nothing was exported.") from error
+        if note:
+            print(f"note       {note}", file=sys.stderr)
 
 
 def check_ops(path):

@@ -67,8 +67,9 @@ class TextEncoder:
         """Sentence embeddings of a list of strings.
 
         Returns:
-            `(len(texts), dim)`, float32, rows of length 1: a dot product of
-            two is their cosine.
+            `(len(texts), dim)`, float32. Rows have the length 1, so that a
+            dot product of two is their cosine, unless the model was loaded
+            from a folder that says otherwise.
         """
         embed = self._signatures[self._embed]
         return embed(text=as_texts(texts))["embeddings"].numpy()

@@ -25,10 +25,11 @@ class TextEncoderGraph(tf.Module):
 
     @tf.function(input_signature=[TEXT])
     def embed(self, text):
-        """Sentence embeddings: `embeddings` `(B, D)`, of length 1.
+        """Sentence embeddings: `embeddings` `(B, D)`.
 
         They are the mean of the last states over all tokens, START and END
-        included, so that a dot product of two of them is their cosine.
+        included, of length 1, so that a dot product of two of them is their
+        cosine; or what else the model says, see its `sentence_embeddings`.
         """
         ids, _ = self.encode(text)
         embeddings = self.model.sentence_embeddings({"tokens": ids})
@@ -56,6 +57,8 @@ class TextEncoderGraph(tf.Module):
             "tokens": "U+2581 at the start of a token stands for a blank.",
             "max_sequence_length": self.preprocessor.max_sequence_length,
             "embedding_dim": self.model.hidden_dim,
+            "embedding_pooling": self.model.embedding_pooling,
+            "normalized_embeddings": self.model.normalize_embeddings,
         }
 
     def signatures(self):

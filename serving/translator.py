@@ -20,7 +20,9 @@ class Translation:
         tokens: The tokens that were written, END included.
         attention: `(num_layers, num_heads, len(tokens),
             len(source_tokens))`, float32: row t says where the step that
-            wrote `tokens[t]` looked. None for a model without attention.
+            wrote `tokens[t]` looked. Of the layers and heads that were
+            exported; the last layer is always there. None for a model
+            without attention.
         truncated: Whether the end of the sentence was cut off.
         encoder_attention: `(num_layers, num_heads, len(source_tokens),
             len(source_tokens))`, float32: where the tokens of the source

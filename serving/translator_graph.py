@@ -3,19 +3,24 @@
 import tensorflow as tf
 
 from layers import record_attention
+from layers.recording import scores_inside
 from preprocessing.special_tokens import END
 from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING_ID
 from preprocessing.special_tokens import START_ID
+from serving.attention_choice import MOST_BYTES
+from serving.attention_choice import share_between
 from zoo import Decoding
+from zoo._translator import longest_translation
 
 _TEXT = tf.TensorSpec([None], tf.string, name="text")
 
-# Names in a signature of the attention of the layers whose names end so.
+# Names in a signature of the attention of the layers whose names end so, with
+# the sides of its queries and keys.
 _ATTENTION_OUTPUTS = {
-    "attention": ("decoder", "cross"),
-    "encoder_attention": ("encoder", "self"),
-    "decoder_attention": ("decoder", "self"),
+    "attention": ("decoder", "cross", "encoder"),
+    "encoder_attention": ("encoder", "self", "encoder"),
+    "decoder_attention": ("decoder", "self", "decoder"),
 }
 
 
@@ -42,6 +47,7 @@ class TranslatorGraph(tf.Module):
         self.preprocessor = preprocessor
         self.decoding = beam or DEFAULT_BEAM
         self.beam_attention = beam_attention
+        self._choose_attention()
 
     @tf.function(input_signature=[_TEXT])
     def serving_default(self, text):
@@ -65,7 +71,8 @@ class TranslatorGraph(tf.Module):
             `target_tokens[t]`; `truncated` `(B,)`. A Transformer also gives
             `encoder_attention` `(B, L, N, S, S)` and `decoder_attention`
             `(B, L, N, T, T)`, column j that of the token before
-            `target_tokens[j]`, so column 0 that of START.
+            `target_tokens[j]`, so column 0 that of START. Layers and heads
+            are those that the model card names.
         """
         return _with_a_row(self._explain, text)
 
@@ -144,33 +151,47 @@ class TranslatorGraph(tf.Module):
     def _attention(self, inputs, source_is_real, target_is_real):
         with record_attention() as recorded:
             self.model(inputs, training=False)
+        scores = scores_inside(self.model, recorded)
         outputs = {}
-        for name, (side, kind) in _ATTENTION_OUTPUTS.items():
-            scores = [
-                scores
-                for path, scores in recorded.items()
-                if side in path.split("/") and path.endswith(f"/{kind}")
-            ]
-            if scores:
-                rows = source_is_real if side == "encoder" else target_is_real
-                # (B, L, N, T, S), rows of padding 0.
-                stacked = tf.stack(scores, axis=1)
-                outputs[name] = tf.where(
-                    rows[:, None, None, :, None], stacked, 0.0
-                )
+        for output, heads in self._heads.items():
+            # (B, L, N, T, S), rows of padding 0.
+            layers = [scores[name] for name in self._layer_names[output]]
+            stacked = tf.gather(tf.stack(layers, axis=1), list(heads), axis=2)
+            is_of_source = output == "encoder_attention"
+            rows = source_is_real if is_of_source else target_is_real
+            outputs[output] = tf.where(
+                rows[:, None, None, :, None], stacked, 0.0
+            )
         return outputs
 
-    def layer_names(self):
-        """For each output of attention the names of its layers, in order."""
+    def _choose_attention(self):
+        """Choose what is shown, so that an answer is not too large."""
         ids = tf.zeros((1, 2), tf.int32)
-        names = self.model.attention_scores({"source": ids, "target": ids})
-        return {
-            output: [
+        scores = self.model.attention_scores({"source": ids, "target": ids})
+        source = self.preprocessor.max_sequence_length
+        longest = {"encoder": source, "decoder": longest_translation(source)}
+        names, stacks = {}, {}
+        for output, (side, kind, keys) in _ATTENTION_OUTPUTS.items():
+            names[output] = [
                 name
-                for name in names
+                for name in scores
                 if side in name.split("/") and name.endswith(f"/{kind}")
             ]
-            for output, (side, kind) in _ATTENTION_OUTPUTS.items()
+            if names[output]:
+                num_heads = scores[names[output][0]].shape[1]
+                lengths = longest[side], longest[keys]
+                stacks[output] = len(names[output]), num_heads, lengths
+        chosen, num_bytes = share_between(stacks, MOST_BYTES)
+        self._longest_answer_bytes = {"explain": num_bytes}
+        if self.beam_attention:
+            num_hypotheses = self.decoding.beam_width
+            self._longest_answer_bytes["beam"] = num_hypotheses * num_bytes
+        self._heads = {x: list(heads) for x, (_, heads) in chosen.items()}
+        self._layer_names = {
+            output: [found[place] for place in chosen[output][0]]
+            if output in chosen
+            else []
+            for output, found in names.items()
         }
 
     def describe(self):
@@ -178,7 +199,9 @@ class TranslatorGraph(tf.Module):
         return {
             "tokens": "U+2581 at the start of a token stands for a blank.",
             "max_sequence_length": self.preprocessor.max_sequence_length,
-            "attention_layers": self.layer_names(),
+            "attention_layers": _plain(self._layer_names),
+            "attention_heads": _plain(self._heads),
+            "longest_answer_bytes": dict(self._longest_answer_bytes),
             "beam": {
                 "beam_width": self.decoding.beam_width,
                 "length_penalty": self.decoding.length_penalty,
@@ -195,6 +218,11 @@ class TranslatorGraph(tf.Module):
             "beam": self.beam,
             "explain": self.explain,
         }
+
+
+def _plain(lists):
+    """A dictionary of lists that no `tf.Module` watches."""
+    return {name: list(values) for name, values in lists.items()}
 
 
 def _with_a_row(function, text):

@@ -1,14 +1,15 @@
 """The callback that shows a model's attention in TensorBoard."""
 
 import fnmatch
+import operator
 
 import keras
 import tensorflow as tf
 
 from layers import record_attention
+from layers.recording import scores_inside
 from summaries.rollout import classifier_rollout
 from summaries.rollout import encoder_layers
-from summaries.sides import PatchSide
 from summaries.writing import write_attention
 from summaries.writing import write_rollout
 
@@ -29,16 +30,18 @@ class AttentionSummary(keras.callbacks.Callback):
     Args:
         log_dir: Folder of the event files, made at the first write.
         samples: The `AttentionSamples` to look at.
-        layers: Names of the layers wanted, or patterns with `*` and `?`;
-            all by default.
-        max_images: How many samples get a map. The diagnostics are of all.
+        layers: Names of the layers wanted, or patterns with `*` and `?`, as
+            `["encoder/11/self", "pooling"]`; all by default.
+        max_images: How many samples get a map, 0 for none. The diagnostics
+            are of all.
         model: The model whose attention is looked at, if it isn't the one
             that is fitted, as the model inside a wrapper.
 
     Raises:
-        ValueError: On the first write, or as a fit of a built model starts,
-            if the samples don't fit the scores or nothing has a name in
-            `layers`.
+        TypeError: If `layers` is a string, or `max_images` is no number.
+        ValueError: If `max_images` is below 0. On the first write, or as a
+            fit of a built model starts, if the samples don't fit the scores
+            or nothing has a name in `layers`.
 
     Example:
 
@@ -50,6 +53,16 @@ class AttentionSummary(keras.callbacks.Callback):
         self, log_dir, samples, layers=None, max_images=4, *, model=None
     ):
         super().__init__()
+        if isinstance(layers, str):
+            raise TypeError(
+                "`layers` must be a list of names, as [name]. "
+                f"Received: layers={layers!r}"
+            )
+        if operator.index(max_images) < 0:
+            raise ValueError(
+                "`max_images` must be 0 or more. "
+                f"Received: max_images={max_images}"
+            )
         self.log_dir = log_dir
         self.samples = samples
         self.layers = layers
@@ -126,22 +139,18 @@ class AttentionSummary(keras.callbacks.Callback):
                 model(self._inputs, training=False)
             self._scores_of = _recording_function(model)
         recorded = self._scores_of(self._inputs)
-        prefix = f"{model.path or model.name}/"
         return {
-            path.removeprefix(prefix): scores.numpy()
-            for path, scores in recorded.items()
+            layer: scores.numpy()
+            for layer, scores in scores_inside(model, recorded).items()
         }
 
     def _write_rollout(self, recorded, step):
         layers = encoder_layers(recorded)
         if layers is None:
             return
-        model, (_, side) = self._watched(), self.samples.sides_of(layers[0])
-        if isinstance(side, PatchSide) and hasattr(model, "rollout"):
-            rollout = model.rollout(self._inputs, scores=recorded)
-        else:
-            class_token = getattr(model, "pooling", None) == "class_token"
-            rollout = classifier_rollout(recorded, side, class_token)
+        _, side = self.samples.sides_of(layers[0])
+        pooling = getattr(self._watched(), "pooling", None)
+        rollout = classifier_rollout(recorded, side, pooling == "class_token")
         write_rollout(
             self._writer, rollout, side, step, max_images=self.max_images
         )

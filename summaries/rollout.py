@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from layers import attention_rollout
+from layers.rollout import summarize_rollout
 from summaries.sides import PatchSide
 
 _SELF_ATTENTION = re.compile(r"(?:.*/)?encoder/(\d+)/self")
@@ -60,19 +61,18 @@ def classifier_rollout(scores, side, class_token=False):
     layers = encoder_layers(scores)
     if layers is None:
         return None
-    held = np.asarray(attention_rollout([scores[layer] for layer in layers]))
+    held = attention_rollout([scores[layer] for layer in layers])
     poolings = [layer for layer in scores if _is_pooling(layer)]
     if isinstance(side, PatchSide):
         class_token = class_token or side.num_prefix_tokens > 0
+    weights = None
     if len(poolings) == 1:
         # (B, N, Q, K) -> (B, K)
         weights = np.asarray(scores[poolings[0]]).mean(axis=(1, 2))
-    elif class_token:
-        return held[:, 0]
-    else:
-        weights = side.mask_of(*held.shape[:2], layers[0]).astype(held.dtype)
+    elif not class_token:
+        weights = side.mask_of(*held.shape[:2], layers[0]).astype("float32")
         weights /= np.maximum(weights.sum(axis=-1, keepdims=True), 1)
-    return np.einsum("BT,BTS->BS", weights, held)
+    return np.asarray(summarize_rollout(held, weights, class_token))
 
 
 def _is_pooling(layer):

@@ -14,7 +14,7 @@ from training.recipe import RECIPES
 
 DEFAULT_PRESET = "bahdanau_translator_tiny"
 
-# Arguments of a model that come from the data.
+# Arguments of a model that come from the data, or from what it starts from.
 _FROM_DATA = {
     "source_vocabulary_size",
     "target_vocabulary_size",
@@ -22,6 +22,8 @@ _FROM_DATA = {
     "num_classes",
     "image_shape",
     "max_sequence_length",
+    "embedding_pooling",
+    "normalize_embeddings",
 }
 
 

@@ -96,7 +96,8 @@ class PretrainedFolder:
         """The configuration with the model and the preprocessing of the
         folder."""
         preset = zoo.get_preset(self.configuration.preset)
-        model = self._load(None)
+        # Whatever its own head is, which may be for something else.
+        model = self._load(num_classes=2)
         if not isinstance(model, preset.model):
             raise ConfigurationError(
                 f"{self.path} holds a {type(model).__name__}. "

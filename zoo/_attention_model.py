@@ -5,6 +5,7 @@ import inspect
 import keras
 
 from layers import record_attention
+from layers.recording import scores_inside
 
 
 class AttentionModel(keras.Model):
@@ -29,11 +30,7 @@ class AttentionModel(keras.Model):
             self(inputs, training=False)
         with record_attention() as recorded:
             self(inputs, training=False)
-        prefix = f"{self.path or self.name}/"
-        scores = {
-            path.removeprefix(prefix): tensor
-            for path, tensor in recorded.items()
-        }
+        scores = scores_inside(self, recorded)
         if layers is None:
             return scores
         unknown = [name for name in layers if name not in scores]

@@ -30,17 +30,26 @@ def read_config(folder):
             "A folder with config.json and model.safetensors is needed. "
             f"Received: path={folder}"
         )
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} must hold an object with settings.")
+    return Settings(config)
+
+
+def read_json(path):
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: If it is none; file and line are named.
+    """
     try:
-        config = json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}: this is no JSON ({error.msg})."
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} must hold an object with settings.")
-    return Settings(config)
 
 
 class Tensors:

@@ -9,6 +9,7 @@ from zoo._pretrained_weights import fill_bert
 from zoo._pretrained_weights import fill_language_head
 from zoo._pretrained_weights import fill_vit
 from zoo._pretrained_weights import height_and_width
+from zoo._sentence_modules import sentence_options
 from zoo.masked_language_model import MaskedLanguageModel
 from zoo.transformer_classifier import TransformerClassifier
 from zoo.vision_transformer import VisionTransformer
@@ -27,8 +28,12 @@ def load_pretrained(
     Weights come from `model.safetensors`; nothing is unpickled, and no code
     of the folder is run. What our models cannot represent is refused.
 
-    A pooler is loaded if the folder has one, and so is a classifier. Heads
-    for BERT's pretraining are left out, unless `masked_language_model`.
+    A pooler is loaded if the folder has one, and so is a classifier, of
+    texts or pictures into one class each. Heads for BERT's pretraining are
+    left out, unless `masked_language_model`. A folder of
+    sentence-transformers says by `modules.json` how `sentence_embeddings`
+    makes its vectors. `num_classes` and `masked_language_model` leave these
+    out, whatever they are.
 
     Args:
         path: The folder, with `config.json` and `model.safetensors`.
@@ -45,9 +50,9 @@ def load_pretrained(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged or has no safetensors, the family
-            or a setting has no counterpart here, or a tensor is missing, has
-            another shape, or is left over.
+        ValueError: If a file is damaged or has no safetensors, the family,
+            the head or a setting has no counterpart here, or a tensor is
+            missing, has another shape, or is left over.
 
     Example:
 
@@ -64,15 +69,17 @@ def load_pretrained(
     _check(config, family.fixed)
     if masked_language_model:
         _check(config, {"model_type": ("bert",), **_TIED})
+    has_own_head = num_classes is None and not masked_language_model
     with open_tensors(path, family.prefix) as tensors:
-        if num_classes is not None or masked_language_model:
-            tensors.leave("classifier.")
         if not masked_language_model:
             tensors.leave("cls.")
         arguments = family.arguments(config, tensors)
-        if "classifier.weight" in tensors:
-            num_classes = tensors.shape("classifier.weight")[0]
-        arguments = {**arguments, **overrides, "num_classes": num_classes}
+        if has_own_head:
+            num_classes = _own_classes(config, family, tensors)
+            arguments |= family.own_arguments(path)
+        else:
+            tensors.leave("classifier.")
+        arguments |= {**overrides, "num_classes": num_classes}
         _check_overrides(arguments, family.needed)
         model = family.model(**arguments)
         model.build()
@@ -83,6 +90,26 @@ def load_pretrained(
             fill_language_head(model, tensors)
         tensors.check_all_taken()
     return model
+
+
+def _own_classes(config, family, tensors):
+    """The number of classes of the folder's own head, None without one.
+
+    Raises:
+        ValueError: If the head is for something else than one class each.
+    """
+    _check(config, {"architectures": (None, *family.architectures)})
+    if "classifier.weight" not in tensors:
+        return None
+    _check(config, {"problem_type": (None, "single_label_classification")})
+    num_classes, _ = tensors.shape("classifier.weight")
+    if num_classes < 2:
+        raise ValueError(
+            "A head must have two classes or more; one output is a "
+            "regression. Give `num_classes` for a head of your own. "
+            f"Received: classifier.weight with {num_classes}"
+        )
+    return num_classes
 
 
 def _check(config, fixed):
@@ -172,7 +199,10 @@ class _Family:
         prefix: Of the tensors, in a model with a head.
         fixed: Values of settings that our class has.
         needed: Arguments of our class that the weights are for.
+        architectures: Models whose head is ours, or is left out.
         arguments: `arguments(config, tensors)` of our class.
+        own_arguments: `own_arguments(folder)`, those that stand for parts of
+            the folder that a new head leaves out.
         fill: `fill(model, tensors, config)` gives a model its weights.
     """
 
@@ -180,7 +210,9 @@ class _Family:
     prefix: str
     fixed: dict
     needed: dict
+    architectures: tuple
     arguments: Callable
+    own_arguments: Callable
     fill: Callable
 
 
@@ -190,7 +222,15 @@ _FAMILIES = {
         prefix="bert.",
         fixed=_FIXED_BERT,
         needed={"normalize_first": False},
+        architectures=(
+            ["BertForSequenceClassification"],
+            ["BertModel"],
+            ["BertForPreTraining"],
+            ["BertForMaskedLM"],
+            ["BertForNextSentencePrediction"],
+        ),
         arguments=_bert_arguments,
+        own_arguments=sentence_options,
         fill=fill_bert,
     ),
     "vit": _Family(
@@ -202,7 +242,9 @@ _FAMILIES = {
             "position": "learned",
             "pooling": "class_token",
         },
+        architectures=(["ViTForImageClassification"], ["ViTModel"]),
         arguments=_vit_arguments,
+        own_arguments=lambda folder: {},
         fill=fill_vit,
     ),
 }

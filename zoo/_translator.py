@@ -8,6 +8,11 @@ from zoo._decoding import decode
 from zoo._decoding import Decoding
 
 
+def longest_translation(source_length):
+    """Most tokens of a translation, END included, if nobody says otherwise."""
+    return 2 * source_length + 16
+
+
 class Translator(AttentionModel):
     """Base of the translators.
 
@@ -55,8 +60,8 @@ class Translator(AttentionModel):
         if max_length is None:
             # Of its own for each sentence: its neighbours must not matter.
             lengths = ops.count_nonzero(padding_mask(source), axis=1)
-            limits = 2 * ops.cast(lengths, "int32") + 16
-            max_length = 2 * source_length + 16
+            limits = longest_translation(ops.cast(lengths, "int32"))
+            max_length = longest_translation(source_length)
         state = self.start(self.encode(source), capacity=max_length)
         return decode(
             decoding or Decoding(),

@@ -58,6 +58,9 @@ class TransformerClassifier(EncoderClassifier):
         stochastic_depth: Fraction of the samples that skip the last block;
             those before it are skipped less often.
         layer_norm_epsilon: Added to the variance in the normalisation.
+        embedding_pooling: What `sentence_embeddings` are: `"mean"` of the
+            real tokens, or `"class_token"`, the state of the first.
+        normalize_embeddings: Whether they have the length 1.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
@@ -73,7 +76,7 @@ class TransformerClassifier(EncoderClassifier):
         what was pooled, `(batch_size, hidden_dim)`.
 
     Raises:
-        ValueError: If `pooling` is unknown, a size does not fit, or a text
+        ValueError: If a pooling is unknown, a size does not fit, or a text
             has more than `max_sequence_length` tokens, where that is known.
 
     Example:
@@ -109,6 +112,8 @@ class TransformerClassifier(EncoderClassifier):
         token_dropout: float = 0.0,
         stochastic_depth: float = 0.0,
         layer_norm_epsilon: float = 1e-6,
+        embedding_pooling: Literal["mean", "class_token"] = "mean",
+        normalize_embeddings: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -129,6 +134,13 @@ class TransformerClassifier(EncoderClassifier):
         self.token_dropout = token_dropout
         self.stochastic_depth = stochastic_depth
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.embedding_pooling = embedding_pooling
+        self.normalize_embeddings = normalize_embeddings
+        if embedding_pooling not in ("mean", "class_token"):
+            raise ValueError(
+                "`embedding_pooling` must be mean or class_token. "
+                f"Received: embedding_pooling={embedding_pooling}"
+            )
         if not 0 <= token_dropout < 1:
             raise ValueError(
                 "`token_dropout` must be at least 0 and below 1. "
@@ -220,14 +232,16 @@ class TransformerClassifier(EncoderClassifier):
         return padding_mask(inputs["tokens"])
 
     def sentence_embeddings(self, inputs):
-        """Mean of the last states over the real tokens, of length 1.
+        """A vector for each text, out of the last states.
 
-        So a dot product of two of them is their cosine. Whatever `pooling`
-        is, and without the head.
+        They are the mean over the real tokens, or the state of the first
+        token, as `embedding_pooling` says. With `normalize_embeddings` their
+        length is 1, so a dot product of two of them is their cosine. Whatever
+        `pooling` is, and without the head.
 
         Returns:
-            `(batch_size, hidden_dim)`, float32 or wider. A text without
-            tokens has zeros.
+            `(batch_size, hidden_dim)`, float32 or wider. The mean of a text
+            without tokens is zeros.
 
         Reference:
             [Reimers and Gurevych, 2019](https://arxiv.org/abs/1908.10084),
@@ -235,9 +249,16 @@ class TransformerClassifier(EncoderClassifier):
         """
         if not self.built:
             self.build()
-        mean = mean_over(self.encode(inputs), self.padding_of(inputs))
-        mean = ops.cast(mean, keras.backend.result_type(mean.dtype, "float32"))
-        return ops.normalize(mean, axis=-1, order=2)
+        pooled = self.encode(inputs)
+        if self.embedding_pooling == "mean":
+            pooled = mean_over(pooled, self.padding_of(inputs))
+        else:
+            pooled = pooled[:, 0]
+        wide = keras.backend.result_type(pooled.dtype, "float32")
+        pooled = ops.cast(pooled, wide)
+        if not self.normalize_embeddings:
+            return pooled
+        return ops.normalize(pooled, axis=-1, order=2)
 
 
 def _small_numbers():

@@ -135,6 +135,20 @@ def test_classes(edited):
     assert load_pretrained_preprocessor(VIT).classes.names == ("rose", "tulip")
 
 
+@pytest.mark.parametrize(
+    "head, num_classes",
+    [
+        ("BertForSequenceClassification", 3),
+        ("BertForTokenClassification", None),
+        ("BertModel", None),
+    ],
+)
+def test_names_are_of_classes_only_with_a_classifier(head, num_classes, edited):
+    folder = edited(BERT, CONFIG, {"architectures": [head]})
+    classes = load_pretrained_preprocessor(folder).classes
+    assert (classes and len(classes)) == num_classes
+
+
 @pytest.mark.parametrize("class_names", [None, ["yes", "no"]])
 def test_saved_and_loaded_is_the_same(class_names, golden, edited, tmp_path):
     names = ("strip_accents", "handle_chinese_chars")
@@ -363,13 +377,21 @@ def test_settings_of_pictures(edited):
         (PICTURES, "do_reduce_labels", True),
         (PICTURES, "do_flip_channel_order", True),
         (PICTURES, "do_resize", "yes"),
+        (PICTURES, "do_rescale", 0),
+        (PICTURES, "do_normalize", "no"),
         (PICTURES, "resample", 0),
+        (PICTURES, "resample", 1),
+        (PICTURES, "resample", "bilinear"),
         (PICTURES, "size", {"shortest_edge": 48}),
+        (PICTURES, "size", {"height": 48, "width": "64"}),
+        (PICTURES, "size", {"height": 48, "width": 64, "longest_edge": 64}),
         (PICTURES, "size", [48]),
         (PICTURES, "size", 48),
         (PICTURES, "rescale_factor", 0),
         (PICTURES, "rescale_factor", "1/255"),
         (PICTURES, "image_mean", ["a", "b", "c"]),
+        (PICTURES, "image_mean", False),
+        (PICTURES, "image_std", {"red": 1}),
     ],
 )
 def test_a_picture_setting_without_a_counterpart(edited, file, field, value):
@@ -379,6 +401,40 @@ def test_a_picture_setting_without_a_counterpart(edited, file, field, value):
     message = str(error.value)
     assert message.startswith(f"{folder / file}: `{field}` must be")
     assert message.endswith(f"Received: {field}={value!r}")
+
+
+@pytest.mark.parametrize(
+    "changes, mean, deviation",
+    [
+        # Zero is a number as any other.
+        ({"image_mean": 0, "image_std": 2}, [0] * 3, [2] * 3),
+        ({"image_mean": 0.25}, [0.25] * 3, [0.2, 0.25, 0.3]),
+        ({"image_mean": [0]}, [0] * 3, [0.2, 0.25, 0.3]),
+        ({"image_mean": None, "image_std": None}, [0.5] * 3, [0.5] * 3),
+        ({"do_normalize": False}, [0] * 3, [1] * 3),
+        (
+            {"do_normalize": False, "do_rescale": False},
+            [0] * 3,
+            [1 / 255] * 3,
+        ),
+        (
+            {"image_mean": 51, "image_std": 255, "do_rescale": False},
+            [0.2] * 3,
+            [1] * 3,
+        ),
+    ],
+)
+def test_ranges_of_pixels(changes, mean, deviation, edited):
+    preprocessor = load_pretrained_preprocessor(edited(VIT, PICTURES, changes))
+    np.testing.assert_allclose(preprocessor.mean, mean)
+    np.testing.assert_allclose(preprocessor.standard_deviation, deviation)
+
+
+@pytest.mark.parametrize("value", [0, [0.5, 0, 0.5], [0.5, -1, 0.5]])
+def test_a_standard_deviation_is_above_zero(value, edited):
+    folder = edited(VIT, PICTURES, {"image_std": value})
+    with pytest.raises(ValueError, match=rf"{PICTURES}: `image_std` must be a"):
+        load_pretrained_preprocessor(folder)
 
 
 def test_numbers_that_do_not_fit_the_channels(edited):

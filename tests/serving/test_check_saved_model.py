@@ -137,6 +137,24 @@ def test_all_holds_for_an_encoder(encoder_saved_model, tmp_path):
     assert process.stdout.count("ok    ") == 5
 
 
+def test_the_card_says_whether_embeddings_have_the_length_1(
+    encoder_saved_model, tmp_path
+):
+    by_card = check_saved_model.has_normalized_embeddings
+    assert by_card(tmp_path) and by_card(encoder_saved_model)
+    (tmp_path / "model_card.json").write_text(
+        '{"normalized_embeddings": false}'
+    )
+    assert not by_card(tmp_path)
+    model = tf.saved_model.load(str(encoder_saved_model))
+    signatures = _Tampered(model.signatures, "embeddings", _plus(0.1))
+    for normalized in (True, False):
+        checks = check_saved_model.check_text_model(
+            signatures, [{"text": "a fine film"}], normalized
+        )
+        assert any(checks.values()) == normalized
+
+
 def test_all_holds_for_pictures(
     image_run, image_saved_model, pictures, tmp_path
 ):

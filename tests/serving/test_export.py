@@ -11,6 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 import serving
 import zoo
 from preprocessing import TranslationPreprocessor
+from serving import attention_choice
 from serving import export
 from serving.export import check_ops
 from serving.export import export_run
@@ -269,6 +270,19 @@ def test_a_failed_export_leaves_nothing(step, exported, tiny_run, monkeypatch):
         monkeypatch.setattr(export, name, lambda *arguments: None)
     monkeypatch.setattr(export, step, fail)
     with pytest.raises(ExportError, match="in the middle"):
+        export_run(Run(tiny_run), exported)
+    assert sorted(exported.rglob("*")) == before
+
+
+def test_an_answer_that_is_too_large(exported, tiny_run, monkeypatch, capsys):
+    export.check_sizes({"explain": 4_000_000})
+    assert capsys.readouterr().err == ""
+    export.check_sizes({"explain": 16_000_000})
+    assert "`explain` may have 16.0 MB" in capsys.readouterr().err
+    before = sorted(exported.rglob("*"))
+    # A head of 64 tokens read and 144 written.
+    monkeypatch.setattr(attention_choice, "_PROTOBUF_BYTES", 4 * 64 * 144 - 1)
+    with pytest.raises(ExportError, match="36,864 bytes"):
         export_run(Run(tiny_run), exported)
     assert sorted(exported.rglob("*")) == before
 

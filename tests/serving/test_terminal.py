@@ -1,3 +1,4 @@
+import pathlib
 import unicodedata
 
 import numpy as np
@@ -56,9 +57,24 @@ def test_a_cut_sentence_is_said_to_be():
     assert "cut off" not in show("x", _answer())
 
 
-@pytest.mark.parametrize(
-    "text", ["\x1b[31mred", "a\0b", "a\nb", "\x9b31m", "\u202eabc", "a\rb\b"]
-)
+# Control, format, surrogate; separators of lines and paragraphs.
+BAD = ("Cc", "Cf", "Cs", "Zl", "Zp")
+STEERING = [
+    "\x1b[31mred",
+    "a\0b",
+    "a\nb",
+    "\x9b31m",
+    "\u202eabc",
+    "\u200fabc",
+    "a\u2067b\u2069",
+    "a\u2028b",
+    "a\u2029b",
+    "a\udcffb",
+    "a\rb\b",
+]
+
+
+@pytest.mark.parametrize("text", STEERING)
 def test_nothing_can_steer_the_terminal(text):
     answer = _answer(
         text=text, source_tokens=(text, "b", "c"), tokens=("a", text, "c")
@@ -67,7 +83,7 @@ def test_nothing_can_steer_the_terminal(text):
     bad = [
         character
         for character in shown.replace("\n", "")
-        if unicodedata.category(character)[0] == "C"
+        if unicodedata.category(character) in BAD
     ]
     assert bad == []
     assert len(shown.splitlines()) == 6
@@ -200,13 +216,21 @@ def test_a_picture_that_cannot_be_read_is_said_to_be():
     ]
 
 
-def test_names_of_classes_and_files_cannot_steer_the_terminal():
-    name = "\x1b[31mred"
-    answer = _image_answer(
+@pytest.mark.parametrize("name", STEERING)
+def test_names_of_classes_and_files_cannot_steer_the_terminal(name):
+    image = _image_answer(
         [[0.0, 1.0]], label=name, probabilities={name: 0.9, "b": 0.1}
     )
-    assert "\x1b" not in show(f"{name}.png", answer)
+    unread = _image_answer([[0.0, 1.0]], label=name, valid=False)
     text = _text_answer(
         label=name, probabilities={name: 1.0}, tokens=(name, "b", "c", "d")
     )
-    assert "\x1b" not in show(name, text)
+    for source, answer, num_lines in (
+        (f"{name}.png", image, 5),
+        (pathlib.Path(f"{name}.png".replace("\0", "\1")), unread, 2),
+        (name, text, 5),
+    ):
+        lines = show(source, answer).splitlines()
+        assert len(lines) == num_lines
+        found = {unicodedata.category(x) for line in lines for x in line}
+        assert not found & set(BAD)

@@ -205,6 +205,8 @@ def test_large_models_show_what_fits(monkeypatch):
         described = graph.describe()
         assert described["attention_layers"]["attention"] == ["encoder/1/self"]
         assert described["attention_heads"] == {"attention": heads}
+        num_bytes = 76 + 1024 * len(heads)
+        assert described["longest_answer_bytes"] == {"explain": num_bytes}
 
 
 def test_an_answer_passes_through_grpc():

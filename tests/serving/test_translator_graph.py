@@ -9,6 +9,7 @@ import serving
 import zoo
 from preprocessing import ImagePreprocessor
 from preprocessing import TranslationPreprocessor
+from serving import translator_graph
 from serving.export import check_ops
 from serving.graphs import make_graph
 from serving.translator_graph import TranslatorGraph
@@ -179,6 +180,40 @@ def test_the_card_says_how_the_beam_searches(model, preprocessor):
     outputs = graph.beam.get_concrete_function().structured_outputs
     assert set(outputs) == {"translations", "scores", "log_probabilities"}
     assert outputs["translations"].shape.as_list() == [None, 7]
+
+
+def test_large_translators_show_what_fits(model, preprocessor, monkeypatch):
+    texts = tf.constant(TEXTS)
+    everything = TranslatorGraph(model, preprocessor)
+    answer = everything.explain(texts)
+    # 64 tokens are read, and 2 * 64 + 16 written.
+    largest = 4 * 144 * 144
+    monkeypatch.setattr(translator_graph, "MOST_BYTES", 3 * largest)
+    graph = TranslatorGraph(
+        model, preprocessor, Decoding("beam", 3), beam_attention=True
+    )
+    card = graph.describe()
+    num_bytes = card["longest_answer_bytes"]["explain"]
+    assert num_bytes <= 3 * largest
+    assert card["longest_answer_bytes"]["beam"] == 3 * num_bytes
+    if "bahdanau" in model.name:
+        assert card["attention_heads"] == {"attention": [0]}
+        return
+    assert card["attention_heads"] == {
+        "attention": [0, 2],
+        "encoder_attention": [0, 1, 2],
+        "decoder_attention": [2],
+    }
+    before = everything.describe()["attention_layers"]
+    assert card["attention_layers"] == {
+        name: before[name][-1:] for name in before
+    }
+    for name, values in graph.explain(texts).items():
+        expected = answer[name].numpy()
+        if name in before:
+            heads = card["attention_heads"][name]
+            expected = expected[:, -1:][:, :, heads]
+        np.testing.assert_array_equal(values, expected, name)
 
 
 def test_only_translators_have_a_beam():

@@ -237,6 +237,13 @@ def test_choosing_layers(tmp_path):
         names(["first", "third"])
 
 
+def test_options_that_are_none():
+    with pytest.raises(TypeError, match=r"Received: layers='encoder/\*'"):
+        AttentionSummary("unused", PAIR, layers="encoder/*")
+    with pytest.raises(ValueError, match="Received: max_images=-1"):
+        AttentionSummary("unused", PAIR, max_images=-1)
+
+
 def test_samples_that_do_not_fit_stop_before_the_first_epoch(tmp_path):
     wrong = AttentionSamples(
         [TARGET, SOURCE], {"source": side(SOURCE), "target": side(SOURCE)}
@@ -279,6 +286,14 @@ def test_image_classifier(tmp_path, read_events, pooling):
     samples = AttentionSamples(2 * IMAGES - 1, {"image": side})
     AttentionSummary(tmp_path, samples, model=model).write(0)
     events = read_events(tmp_path)
+    few = AttentionSummary(tmp_path / "few", samples, ["*/1/*"], 1, model=model)
+    few.write(0)
+    fewer = read_events(tmp_path / "few")
+    assert [tag for tag in fewer.steps if "/maps/" in tag] == [
+        "attention/maps/encoder/1/self"
+    ]
+    for tag in ("attention/maps/encoder/1/self", "attention/rollout"):
+        assert len(fewer.pictures(tag, 0)) == 1
     scores = model.attention_scores(samples.inputs)
     assert ("pooling" in scores) == (pooling == "attention")
     assert set(events.steps) == {

@@ -92,6 +92,22 @@ def test_pretrained_weights(prepare, folder):
     prepare(*arguments)
 
 
+@pytest.mark.parametrize("head", ["BertForTokenClassification", "BertModel"])
+def test_a_folder_with_another_head(prepare, folder, head):
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    # Kinds of tokens, which are called as the classes are.
+    labels = {"0": "bad", "1": "good"}
+    config |= {"architectures": [head], "id2label": labels}
+    path.write_text(json.dumps(config), "utf-8")
+    model, run = prepare(
+        *("--preset", "transformer_classifier_base"),
+        *("--init_from", folder, "--max_sequence_length", 9),
+    )
+    assert model.head.kernel.shape == (model.hidden_dim, 2)
+    assert "embedding_pooling" not in run.config["model"]
+
+
 def test_a_folder_of_another_family(prepare, folder):
     with pytest.raises(
         ConfigurationError, match="holds a TransformerClassifier"

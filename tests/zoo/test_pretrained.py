@@ -165,14 +165,18 @@ def test_embeddings_of_minilm_from_raw_strings(minilm):
 # What of a folder is used.
 
 
-def test_heads(edited, texts):
-    def with_classifier(tensors):
-        head = {"classifier.weight": np.ones((4, 12), "float32")}
-        head["classifier.bias"] = np.arange(4, dtype="float32")
+def with_classifier(rows):
+    def change(tensors):
         kept = {k: v for k, v in tensors.items() if not k.startswith("cls.")}
-        return {**kept, **head}
+        kept["classifier.weight"] = np.ones((rows, 12), "float32")
+        kept["classifier.bias"] = np.arange(rows, dtype="float32")
+        return kept
 
-    folder = edited(BERT, with_classifier)
+    return change
+
+
+def test_heads(edited, texts):
+    folder = edited(BERT, with_classifier(4))
     model = zoo.load_pretrained(folder)
     pooled = np.asarray(zoo.load_pretrained(BERT)(texts), "float64")
     expected = pooled.sum(axis=1, keepdims=True) + np.arange(4)
@@ -279,7 +283,156 @@ def test_another_activation(edited, texts):
     np.testing.assert_allclose(first(states), hidden @ kernel + bias, atol=1e-4)
 
 
+# Sentence vectors.
+
+
+@pytest.fixture
+def with_modules(edited):
+    """Makes BERT a folder of sentence-transformers."""
+
+    def make(types=("Transformer", "Pooling"), **pooling):
+        folder = edited(BERT)
+        modules = [
+            {"path": f"{place}_{name}", "type": f"sentence.models.{name}"}
+            for place, name in enumerate(types)
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules), "utf-8")
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        path = folder / "1_Pooling" / "config.json"
+        path.write_text(json.dumps(pooling), "utf-8")
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "pooling, expected",
+    [
+        ({"pooling_mode_mean_tokens": True}, "mean"),
+        (
+            {
+                "pooling_mode_cls_token": True,
+                "pooling_mode_mean_tokens": False,
+                "include_prompt": True,
+            },
+            "class_token",
+        ),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": "cls", "embedding_dimension": 12}, "class_token"),
+    ],
+)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_sentence_vectors_as_the_folder_says(
+    with_modules, golden, texts, pooling, expected, normalized, tmp_path
+):
+    types = ("Transformer", "Pooling", "Normalize")[: 2 + normalized]
+    model = zoo.load_pretrained(with_modules(types, **pooling))
+    assert model.embedding_pooling == expected
+    states = golden["bert/states_2"]
+    if expected == "mean":
+        real = (golden["bert/tokens"] != 0)[..., None]
+        vectors = (states * real).sum(axis=1) / real.sum(axis=1)
+    else:
+        vectors = states[:, 0]
+    if normalized:
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = model.sentence_embeddings(texts)
+    np.testing.assert_allclose(found, vectors, atol=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.sentence_embeddings(texts), found)
+
+
+@pytest.mark.parametrize(
+    "pooling, told",
+    [
+        ({"pooling_mode_max_tokens": True}, "pooling_mode_max_tokens"),
+        ({"pooling_mode": "max"}, "max"),
+        ({"pooling_mode": ["mean", "cls"]}, "mean, cls"),
+        (
+            {
+                "pooling_mode_cls_token": True,
+                "pooling_mode_mean_tokens": True,
+            },
+            "pooling_mode_cls_token, pooling_mode_mean_tokens",
+        ),
+        ({}, "none"),
+    ],
+)
+def test_another_pooling_of_sentences(with_modules, pooling, told):
+    folder = with_modules(**pooling)
+    with pytest.raises(ValueError, match=r"1_Pooling/config\.json: the pooli"):
+        zoo.load_pretrained(folder)
+    with pytest.raises(ValueError, match=f"Received: {told}$"):
+        zoo.load_pretrained(folder)
+    # What a new head leaves out may be anything.
+    assert zoo.load_pretrained(folder, num_classes=3).normalize_embeddings
+
+
+def test_other_modules_of_sentences(with_modules):
+    for types in (
+        ("Transformer", "Pooling", "Dense"),
+        ("Transformer", "Pooling", "Dense", "Normalize"),
+        ("Transformer", "WeightedLayerPooling"),
+        (),
+    ):
+        with pytest.raises(ValueError, match=r"modules\.json: the modules mus"):
+            zoo.load_pretrained(with_modules(types, pooling_mode="mean"))
+    folder = with_modules(pooling_mode="mean")
+    (folder / "1_Pooling" / "config.json").write_text("[]", "utf-8")
+    with pytest.raises(ValueError, match="must hold an object"):
+        zoo.load_pretrained(folder)
+    (folder / "1_Pooling" / "config.json").unlink()
+    with pytest.raises(ValueError, match="which is missing"):
+        zoo.load_pretrained(folder)
+    (folder / "modules.json").write_text("{}x", "utf-8")
+    with pytest.raises(ValueError, match=r"modules\.json, line 1: this is no"):
+        zoo.load_pretrained(folder)
+    (folder / "modules.json").write_text('["Pooling"]', "utf-8")
+    with pytest.raises(ValueError, match="a list of modules"):
+        zoo.load_pretrained(folder)
+
+
 # What is refused.
+
+
+def test_heads_for_something_else(edited):
+    classifier = ["BertForSequenceClassification"]
+    folder = edited(BERT, with_classifier(3), architectures=classifier)
+    assert zoo.load_pretrained(folder).num_classes == 3
+    for name, value in (
+        ("architectures", ["BertForTokenClassification"]),
+        ("architectures", ["BertForQuestionAnswering"]),
+        ("architectures", "BertModel"),
+        ("problem_type", "multi_label_classification"),
+        ("problem_type", "regression"),
+    ):
+        settings = {"architectures": classifier, name: value}
+        folder = edited(BERT, with_classifier(3), **settings)
+        with pytest.raises(ValueError) as error:
+            zoo.load_pretrained(folder)
+        message = str(error.value)
+        assert message.startswith(f"`{name}` in config.json must be")
+        assert message.endswith(f"Received: {name}={value}")
+        # Without that head it is a BERT as any other.
+        assert zoo.load_pretrained(folder, num_classes=4).num_classes == 4
+        shutil.rmtree(folder)
+    folder = edited(BERT, with_classifier(1), architectures=classifier)
+    with pytest.raises(
+        ValueError, match=r"Received: classifier\.weight with 1"
+    ):
+        zoo.load_pretrained(folder)
+    folder = edited(VIT, architectures=["ViTForMaskedImageModeling"])
+    with pytest.raises(ValueError, match=r"=\['ViTForMaskedImageModeling'\]$"):
+        zoo.load_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "BertForMaskedLM"])
+def test_encoders_without_a_classifier(edited, texts, name):
+    folder = edited(BERT, architectures=[name])
+    assert zoo.load_pretrained(folder).head is None
+    model = zoo.load_pretrained(folder, num_classes=3)
+    assert model(texts).shape == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,14 @@ def test_sentence_embeddings():
         assert_allclose(vectors[row], mean / np.linalg.norm(mean), atol=1e-5)
 
 
+def test_sentence_embeddings_of_other_kinds():
+    model = made(embedding_pooling="class_token", normalize_embeddings=False)
+    first = states_of(model, TOKENS[0, :4], None)[0]
+    assert_allclose(model.sentence_embeddings(INPUTS)[0], first, atol=1e-5)
+    with pytest.raises(ValueError, match="Received: embedding_pooling=max"):
+        made(embedding_pooling="max")
+
+
 # Its attention.
 
 
