@@ -87,21 +87,3 @@ def split_by_source(pairs, num_validation, num_test, seed):
         name = "validation" if key in validation else "train"
         splits["test" if key in test else name].append(pair)
     return splits
-
-
-def share_of(number, **fraction):
-    """Returns how many of `number` a fraction is, at least 1.
-
-    Args:
-        number: How many there are.
-        **fraction: The fraction, under the name of the option.
-
-    Raises:
-        ValueError: The fraction is not between 0 and 1.
-    """
-    ((name, value),) = fraction.items()
-    if not 0 < value < 1:
-        raise ValueError(
-            f"A fraction is between 0 and 1. Received: {name}={value}"
-        )
-    return max(1, round(value * number))

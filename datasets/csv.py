@@ -42,17 +42,19 @@ def csv(
         validation_path: File of the texts for validation, of the same form.
             Without it, a part of `path` is held out.
         test_path: File of the texts for the test, likewise.
-        validation_fraction: Share of the different texts of each class of
-            `path` that is held out for validation if there is no
+        validation_fraction: About the share of the different texts of each
+            class of `path` that is held out for validation if there is no
             `validation_path`.
-        test_fraction: Share that is held out for the test, likewise.
-        seed: Seed of the shuffle by which texts are held out.
+        test_fraction: About the share that is held out for the test, likewise.
+        seed: Seed by which texts are held out.
 
     Returns:
-        A `LoadedDataset`. The classes are those of `path`. No text of one
-        split of `path` is in another (compared after NFKC and folding of
-        blanks); whether files given for validation and test repeat texts of
-        `path` is left to the user.
+        A `LoadedDataset`. The classes are those of `path`. The split of a
+        text depends on it and the seed alone, so it stays where it is when
+        others are added (but each class of 3 different texts or more has one
+        at least in each split). No text of one split of `path` is in another
+        (compared after NFKC and folding of blanks); whether files given for
+        validation and test repeat texts of `path` is left to the user.
 
     Raises:
         DataError: A file cannot be read, with the line; there are fewer than
@@ -61,7 +63,7 @@ def csv(
     """
     columns = (text_column, label_column)
     own = {"validation": validation_path, "test": test_path}
-    fractions = {"validation": validation_fraction, "test": test_fraction}
+    fractions = {"test": test_fraction, "validation": validation_fraction}
     rows = _read(path, columns, header)
     names = in_natural_order(label for _, _, label in rows)
     if len(names) < 2:
@@ -70,15 +72,12 @@ def csv(
             f"Received: classes={names}"
         )
     ids = {name: number for number, name in enumerate(names)}
-    try:
-        chosen, too_few = split_by_class(
-            [label for _, _, label in rows],
-            [fold(text) for _, text, _ in rows],
-            {name: fractions[name] for name in own if own[name] is None},
-            seed,
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    chosen, too_few = split_by_class(
+        [label for _, _, label in rows],
+        [fold(text) for _, text, _ in rows],
+        {name: x for name, x in fractions.items() if own[name] is None},
+        seed,
+    )
     splits = {
         split: [rows[number] for number in numbers]
         for split, numbers in chosen.items()

@@ -36,17 +36,19 @@ def images(
         validation_path: Folder of the pictures for validation, of the same
             form. Without it, a part of `path` is held out.
         test_path: Folder of the pictures for the test, likewise.
-        validation_fraction: Share of the different pictures of each class of
-            `path` that is held out for validation if there is no
-            `validation_path`.
-        test_fraction: Share that is held out for the test, likewise.
-        seed: Seed of the shuffle by which pictures are held out.
+        validation_fraction: About the share of the different pictures of
+            each class of `path` that is held out for validation if there is
+            no `validation_path`.
+        test_fraction: About the share that is held out for the test, likewise.
+        seed: Seed by which pictures are held out.
 
     Returns:
         A `LoadedDataset`. The classes are the folders in `path`, sorted. An
         image is the bytes of its file, read when it is its turn; an example
-        has its `path`, too, a string. Copies of one file in `path` are in
-        the same split.
+        has its `path`, too, a string. The split of a picture depends on its
+        content and the seed alone, so it stays where it is when others are
+        added (but each class of 3 different pictures or more has one at least
+        in each split). Copies of one file in `path` are in the same split.
 
     Raises:
         DataError: A folder does not exist; there are fewer than two classes;
@@ -54,7 +56,7 @@ def images(
             for validation or test has a class that `path` lacks.
     """
     folders = {"train": path, "validation": validation_path, "test": test_path}
-    fractions = {"validation": validation_fraction, "test": test_fraction}
+    fractions = {"test": test_fraction, "validation": validation_fraction}
     names = _class_names(path)
     if len(names) < 2:
         raise DataError(
@@ -67,19 +69,12 @@ def images(
             files[split] = _readable_files(folder, names, notes)
     labels = [label for _, label, _ in files["train"]]
     _check_each_class(path, names, labels)
-    try:
-        chosen, too_few = split_by_class(
-            labels,
-            [content_hash for _, _, content_hash in files["train"]],
-            {
-                name: share
-                for name, share in fractions.items()
-                if name not in files
-            },
-            seed,
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    chosen, too_few = split_by_class(
+        labels,
+        [content_hash for _, _, content_hash in files["train"]],
+        {name: x for name, x in fractions.items() if name not in files},
+        seed,
+    )
     splits = {
         **files,
         **{
