@@ -2,12 +2,14 @@
 
 import collections
 import pathlib
+from typing import Literal
 
 from datasets._errors import DataError
 from datasets._pairs import fold
 from datasets._pairs import pairs_dataset
 from datasets._registry import LoadedDataset
 from datasets._registry import register
+from datasets._separated import Format
 from datasets._separated import read_columns
 from datasets._splits import check_fractions
 from datasets._splits import split_by_place
@@ -24,6 +26,9 @@ def tsv(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     seed: int = 0,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    empty: Literal["error", "skip"] = "error",
     source_language: str = "",
     target_language: str = "",
 ):
@@ -49,6 +54,11 @@ def tsv(
             `validation_path`.
         test_fraction: About the share that is held out for the test, likewise.
         seed: Seed by which pairs are held out.
+        delimiter: Character that separates the columns, in place of the one
+            by the name of the file; `tab` or `\\t` is a tab.
+        encoding: Of the text, as Python names it: `cp1252`, `utf-16`.
+        empty: What is done with a row without source or target: `"error"`, or
+            `"skip"` to leave it out; the notes say how many were.
         source_language: BCP-47 tag.
         target_language: BCP-47 tag.
 
@@ -63,8 +73,14 @@ def tsv(
             pairs.
     """
     paths = {"train": path, "validation": validation_path, "test": test_path}
+    columns = (source_column, target_column)
+    form = Format(header, delimiter, encoding, empty, usual_delimiter="\t")
+    notes = []
     pairs = {
-        split: _read(file, source_column, target_column, header)
+        split: [
+            tuple(texts)
+            for _, texts in read_columns(file, columns, form, notes)
+        ]
         for split, file in paths.items()
         if file is not None
     }
@@ -85,6 +101,7 @@ def tsv(
         licence="",
         url="",
         citation="",
+        notes=tuple(notes),
         splits={name: pairs_dataset(pairs) for name, pairs in splits.items()},
     )
 
@@ -99,10 +116,3 @@ def _split(pairs, fractions, seed):
         split: [pair for source in sources for pair in of_source[source]]
         for split, sources in split_by_place(of_source, fractions, seed).items()
     }
-
-
-def _read(path, source_column, target_column, header):
-    """Returns the list of the `(source, target)` of a file."""
-    columns = (source_column, target_column)
-    rows = read_columns(path, columns, header, delimiter="\t")
-    return [tuple(texts) for _, texts in rows]

@@ -147,6 +147,21 @@ def test_numbers_as_classes(path):
     assert loaded.class_names == tuple(map(str, range(11)))
 
 
+def test_form_and_empty_rows(path):
+    content = TEXT.replace(",", ";") + "né;\n;a\n"
+    loaded = load(
+        path,
+        content.encode("cp1252"),
+        delimiter=";",
+        encoding="cp1252",
+        empty="skip",
+    )
+    assert everything(loaded) == sorted(ROWS)
+    assert loaded.notes == (
+        f"{path}: 2 rows with an empty column are left out.",
+    )
+
+
 @pytest.mark.parametrize(
     "content, message",
     [

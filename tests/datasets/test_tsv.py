@@ -110,6 +110,17 @@ def test_own_files_for_validation_and_test(path, tmp_path):
     assert sorted(splits["train"]) == sorted(PAIRS)
 
 
+def test_form_and_empty_rows(path):
+    content = TEXT.replace("\t", ";") + "a;\n"
+    path.write_bytes(content.encode("utf-16"))
+    loaded = datasets.load(
+        f"tsv:{path}", delimiter=";", encoding="utf-16", empty="skip"
+    )
+    assert sum(int(x.cardinality()) for x in loaded.splits.values()) == 20
+    (note,) = loaded.notes
+    assert "1 rows with an empty column" in note
+
+
 def test_languages(path):
     path.write_text(TEXT)
     loaded = datasets.load(
