@@ -9,6 +9,7 @@ from datasets._classes import note_on_too_few
 from datasets._classes import split_by_class
 from datasets._errors import DataError
 from datasets._image_files import check_files
+from datasets._image_files import ImageFile
 from datasets._image_files import SUFFIXES
 from datasets._registry import LoadedDataset
 from datasets._registry import register
@@ -67,11 +68,11 @@ def images(
     for split, folder in folders.items():
         if folder is not None:
             files[split] = _readable_files(folder, names, notes)
-    labels = [label for _, label, _ in files["train"]]
+    labels = [file.label for file in files["train"]]
     _check_each_class(path, names, labels)
     chosen, too_few = split_by_class(
         labels,
-        [content_hash for _, _, content_hash in files["train"]],
+        [file.content_hash for file in files["train"]],
         {name: x for name, x in fractions.items() if name not in files},
         seed,
     )
@@ -92,6 +93,7 @@ def images(
             split: _dataset(splits[split])
             for split in ("train", "validation", "test")
         },
+        files=splits,
     )
 
 
@@ -111,7 +113,7 @@ def _class_names(path):
 
 
 def _readable_files(path, names, notes):
-    """Returns `(path, label, hash)` of each picture; adds to the notes."""
+    """Returns the `ImageFile` of each picture; adds to the notes."""
     path = pathlib.Path(path).expanduser()
     own = _class_names(path)
     unknown = sorted(set(own) - set(names))
@@ -142,7 +144,7 @@ def _readable_files(path, names, notes):
         )
         notes += [f"{file.path}: {file.fault}" for file in broken]
     return [
-        (file, label, found.content_hash)
+        ImageFile(file, label, found.content_hash)
         for (file, label), found in zip(files, checked)
         if not found.fault
     ]
@@ -167,8 +169,8 @@ def _check_each_class(path, names, labels):
 
 
 def _dataset(files):
-    paths = tf.constant([os.fsencode(path) for path, _, _ in files], tf.string)
-    labels = tf.constant([label for _, label, _ in files], tf.int32)
+    paths = tf.constant([os.fsencode(file.path) for file in files], tf.string)
+    labels = tf.constant([file.label for file in files], tf.int32)
     examples = tf.data.Dataset.from_tensor_slices((paths, labels))
     return examples.map(
         lambda path, label: {

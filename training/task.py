@@ -43,9 +43,7 @@ class Task(abc.ABC):
 
     def __init__(self, loaded, needed=("train", "validation")):
         self.loaded = loaded
-        self.splits = {
-            name: self.read(split) for name, split in loaded.splits.items()
-        }
+        self.splits = {name: self.read(name) for name in loaded.splits}
         for name in needed:
             if not len(self.splits[name]):
                 raise ConfigurationError(
@@ -54,8 +52,8 @@ class Task(abc.ABC):
                 )
 
     @abc.abstractmethod
-    def read(self, dataset):
-        """The examples of a split, in memory."""
+    def read(self, name):
+        """The examples of a split of `loaded`, in memory."""
 
     @abc.abstractmethod
     def train_preprocessor(self, options):
