@@ -32,6 +32,10 @@ class TranslationTask(Task):
     def read(self, name):
         return read_pairs(self.loaded.splits[name])
 
+    def columns(self, name):
+        pairs = self.splits[name]
+        return pairs.sources, pairs.targets
+
     def train_preprocessor(self, options):
         train = self.splits["train"]
         return TranslationPreprocessor.train(

@@ -188,6 +188,28 @@ def test_files_of_pictures_need_a_size(start, tmp_path):
     assert all(path.endswith(".png") for path in paths)
 
 
+def test_changed_data_are_noticed(start, csv_file, capsys):
+    options = [*_TEXTS, "--dataset", f"csv:{csv_file}", "--epochs", "1"]
+    run, configuration = start(*options)
+    scores = evaluate_run(run, configuration, "test")
+    assert "changed_splits" not in scores
+    assert "warning" not in capsys.readouterr().err
+    more = "".join(f"\nnew {number} good,good" for number in range(40))
+    csv_file.write_text(csv_file.read_text("utf-8") + more, "utf-8")
+    scores = evaluate_run(run, configuration, "test")
+    assert scores["changed_splits"] == ["train", "test"]
+    assert "other examples in train and test" in capsys.readouterr().err
+    assert "changed_splits" in run.test_runs[1]
+    with pytest.raises(
+        ConfigurationError, match="other examples in train and validation"
+    ):
+        start(*options)
+    # A run of an earlier version knows nothing of its data.
+    (run.directory / "data.json").unlink()
+    scores = evaluate_run(run, configuration, "test")
+    assert "changed_splits" not in scores
+
+
 def test_balanced_weights(start, csv_file):
     rows = csv_file.read_text("utf-8").splitlines()
     # A third of those that are bad.

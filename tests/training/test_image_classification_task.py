@@ -77,3 +77,14 @@ def test_a_file_that_became_unreadable_is_named(task, preprocessor, damage):
     with pytest.raises(DataError, match="A picture can't be read") as error:
         list(batches.with_rows())
     assert path in str(error.value)
+
+
+def test_fingerprints_are_of_contents_and_classes(task, folder):
+    before = task.fingerprints
+    for path in folder.rglob("*.jpg"):
+        path.rename(path.with_name(f"{len(path.name)}.jpg"))
+    again = ImageClassificationTask(datasets.load(f"images:{folder}"))
+    assert again.fingerprints == before
+    (folder / "b").rename(folder / "c")
+    other = ImageClassificationTask(datasets.load(f"images:{folder}"))
+    assert not set(other.fingerprints.values()) & set(before.values())
