@@ -1,13 +1,13 @@
 """Examples with classes: how they are split, and their tf.data."""
 
 import collections
-import random
 
 import numpy as np
 import tensorflow as tf
 
-from datasets._errors import DataError
-from datasets._pairs import share_of
+from datasets._splits import check_fractions
+from datasets._splits import place_of
+from datasets._splits import split_by_place
 
 # A class with fewer different examples cannot be in all three splits.
 _FEWEST_TO_SPLIT = 3
@@ -16,16 +16,20 @@ _FEWEST_TO_SPLIT = 3
 def split_by_class(labels, keys, fractions, seed):
     """Splits examples so that each class has its share in each split.
 
+    The split of an example depends on its key and the seed, not on the order
+    or the number of the others, see `split_by_place`.
+
     Args:
         labels: Sequence of the label of each example.
-        keys: Sequence of a hashable for each example. Examples with the same
-            key (the same text, the same picture) are in the same split, so
-            that none is trained on and tested with. Those with one key and
-            several labels contradict each other and are not held out.
+        keys: Sequence of a string or bytes for each example. Examples with
+            the same key (the same text, the same picture) are in the same
+            split, so that none is trained on and tested with. Those with one
+            key and several labels contradict each other and are not held
+            out.
         fractions: Dictionary from `"validation"` and `"test"`, or one of
-            them, to the share of it, of the different examples of each
+            them, to about the share of it, of the different examples of each
             class, at least one. What is not in it, is not held out.
-        seed: Seed of the shuffle.
+        seed: Seed of the split.
 
     Returns:
         Dictionary from `"train"` and the names in `fractions` to a list of
@@ -34,47 +38,34 @@ def split_by_class(labels, keys, fractions, seed):
         that all are in `"train"`.
 
     Raises:
-        ValueError: A fraction is not between 0 and 1.
-        DataError: A class would have nothing to train on.
+        ValueError: A fraction is not between 0 and 1, or nothing is left.
     """
+    check_fractions(fractions)
     groups = collections.defaultdict(list)
     for number, key in enumerate(keys):
         groups[key].append(number)
     splits = {"train": [], **{name: [] for name in fractions}}
     of_label = collections.defaultdict(list)
-    for members in groups.values():
+    for key, members in groups.items():
         if len({labels[number] for number in members}) > 1:
-            splits["train"].append(members)
+            splits["train"].append(key)
         else:
-            of_label[labels[members[0]]].append(members)
+            of_label[labels[members[0]]].append(key)
     too_few = []
-    generator = random.Random(seed)
-    for label in sorted(of_label):
-        rest = of_label[label]
-        generator.shuffle(rest)
-        # Checks the fractions, even where they are not used.
-        counts = {
-            name: share_of(len(rest), **{f"{name}_fraction": fraction})
-            for name, fraction in fractions.items()
-        }
-        if counts and len(rest) < _FEWEST_TO_SPLIT:
+    for label, own in sorted(of_label.items()):
+        if fractions and len(own) < _FEWEST_TO_SPLIT:
             too_few.append(label)
-            counts = {}
-        for name, count in counts.items():
-            held_out, rest = rest[:count], rest[count:]
-            splits[name] += held_out
-        if not rest:
-            raise DataError(
-                "A class has too few different examples to train on what is "
-                f"not held out. Received: label={label!r}, "
-                f"{len(of_label[label])} examples, fractions={fractions}"
-            )
-        splits["train"] += rest
-    for members in splits.values():
-        generator.shuffle(members)
+            splits["train"] += own
+            continue
+        for name, chosen in split_by_place(own, fractions, seed).items():
+            splits[name] += chosen
     return {
-        name: [number for group in members for number in group]
-        for name, members in splits.items()
+        name: [
+            number
+            for key in sorted(chosen, key=lambda key: place_of(key, seed))
+            for number in groups[key]
+        ]
+        for name, chosen in splits.items()
     }, too_few
 
 

@@ -17,22 +17,28 @@ def fold(text):
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def decode_lines(lines, path):
+def decode_lines(lines, path, encoding="utf-8", advice=""):
     """Yields each of `lines` (bytes) as text without its line end.
 
     Only LF and CR LF end a line: the other separators of Unicode occur
     inside sentences, and splitting there would shift a parallel file.
 
+    Args:
+        lines: Iterable of bytes.
+        path: The file, for messages.
+        encoding: Name of the encoding, in which LF is one byte.
+        advice: What to do about a line that is not of this encoding.
+
     Raises:
-        DataError: A line is not UTF-8; names the file and the line.
+        DataError: A line is not; names the file, the line and the encoding.
     """
     for number, line in enumerate(lines, start=1):
         try:
-            text = line.decode("utf-8")
+            text = line.decode(encoding)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}, line {number}: not valid UTF-8 (byte "
-                f"{error.start + 1} of the line, {error.reason}). "
+                f"{path}, line {number}: not valid {encoding.upper()} (byte "
+                f"{error.start + 1} of the line, {error.reason}){advice}. "
                 f"Received: {line[error.start : error.start + 8]!r}"
             ) from error
         yield text.removesuffix("\n").removesuffix("\r")
@@ -87,21 +93,3 @@ def split_by_source(pairs, num_validation, num_test, seed):
         name = "validation" if key in validation else "train"
         splits["test" if key in test else name].append(pair)
     return splits
-
-
-def share_of(number, **fraction):
-    """Returns how many of `number` a fraction is, at least 1.
-
-    Args:
-        number: How many there are.
-        **fraction: The fraction, under the name of the option.
-
-    Raises:
-        ValueError: The fraction is not between 0 and 1.
-    """
-    ((name, value),) = fraction.items()
-    if not 0 < value < 1:
-        raise ValueError(
-            f"A fraction is between 0 and 1. Received: {name}={value}"
-        )
-    return max(1, round(value * number))

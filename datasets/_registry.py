@@ -40,6 +40,9 @@ class LoadedDataset:
               `(height, width, 1 or 3)`, 0 to 255, all of one size).
 
             `label` is a scalar int32, the number of the class.
+        files: Of pictures in files, for each split the list of the
+            `ImageFile` of its examples, with path, label and content hash, so
+            that they are known without reading them. Else empty.
 
     Raises:
         ValueError: The task is unknown, or has class names where it needs
@@ -57,6 +60,7 @@ class LoadedDataset:
     citation: str = ""
     notes: tuple[str, ...] = ()
     splits: dict[str, tf.data.Dataset]
+    files: dict[str, list] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if self.task not in TASKS:

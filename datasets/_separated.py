@@ -1,7 +1,9 @@
 """Files of separated columns."""
 
 import csv
+import dataclasses
 import gzip
+import io
 import pathlib
 import zlib
 
@@ -9,22 +11,79 @@ from datasets._errors import DataError
 from datasets._pairs import decode_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+# Hard to type in a shell.
+_NAMED_DELIMITERS = {"\\t": "\t", "tab": "\t"}
+
+# Characters of a column. The csv module has one limit for all its readers,
+# which is 131,072 unless somebody sets it; it is raised here, once.
+LONGEST_COLUMN = 16 * 2**20
+csv.field_size_limit(max(LONGEST_COLUMN, csv.field_size_limit()))
 
 
-def read_columns(path, columns, header, delimiter):
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """How a file of separated columns is written.
+
+    Attributes:
+        header: Whether the first row names the columns.
+        delimiter: The character that separates them; None is a comma in a
+            file whose name ends with `.csv`, a tab with `.tsv` (packed or
+            not), `usual_delimiter` otherwise.
+        encoding: Of the text, as Python names it. A byte order mark is left
+            out.
+        empty: What is done with a row in which a column that is read is
+            empty: `"error"`, or `"skip"` to leave it out and count it.
+        usual_delimiter: See `delimiter`.
+
+    Raises:
+        ValueError: An attribute is none of these.
+    """
+
+    header: bool
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    empty: str = "error"
+    usual_delimiter: str = ","
+
+    def __post_init__(self):
+        delimiter = self.delimiter_of(pathlib.Path())
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise ValueError(
+                "A delimiter is one character, no quote and no line end. "
+                f"Received: delimiter={self.delimiter!r}"
+            )
+        try:
+            "\n".encode(self.encoding)
+        except (LookupError, UnicodeError) as error:
+            raise ValueError(
+                "An encoding is one that Python knows, as utf-8, cp1252 or "
+                f"utf-16. Received: encoding={self.encoding!r}"
+            ) from error
+        if self.empty not in ("error", "skip"):
+            raise ValueError(
+                f"`empty` is one of error, skip. Received: empty={self.empty!r}"
+            )
+
+    def delimiter_of(self, path):
+        """The character that separates the columns of a file."""
+        if self.delimiter is not None:
+            return _NAMED_DELIMITERS.get(self.delimiter, self.delimiter)
+        suffix = pathlib.Path(path.name.lower().removesuffix(".gz")).suffix
+        return _DELIMITERS.get(suffix, self.usual_delimiter)
+
+
+def read_columns(path, columns, form, notes):
     """Reads some columns of a file.
 
     A column that contains the delimiter, a quote or a line end is written in
-    double quotes, a quote inside it twice. The text is UTF-8, with or without
-    a byte order mark; the file may be packed (`.gz`). Blank lines are passed
-    over.
+    double quotes, a quote inside it twice. The file may be packed (`.gz`).
+    Blank lines are passed over.
 
     Args:
         path: The file.
         columns: For each column its number, from 0, or its name.
-        header: Whether the first row names the columns.
-        delimiter: What separates them in a file whose name ends neither with
-            `.csv` nor with `.tsv`.
+        form: The `Format` of the file.
+        notes: List to which a sentence is added if rows were left out.
 
     Returns:
         List of `(line, texts)`: the number of the first line of a row, and
@@ -34,33 +93,49 @@ def read_columns(path, columns, header, delimiter):
         DataError: The file cannot be read, with the line; or it has no rows.
     """
     path = pathlib.Path(path).expanduser()
-    suffix = pathlib.Path(path.name.lower().removesuffix(".gz")).suffix
+    read, num_skipped = [], 0
     try:
-        rows = _rows(path, _DELIMITERS.get(suffix, delimiter))
-        _, names = next(rows, (1, [])) if header else (1, None)
+        rows = _rows(path, form)
+        _, names = next(rows, (1, [])) if form.header else (1, None)
         numbers = [_column_number(path, column, names) for column in columns]
-        read = [(line, _texts(path, line, row, numbers)) for line, row in rows]
+        for line, row in rows:
+            texts = _texts(path, line, row, numbers, form.empty)
+            if all(text.strip() for text in texts):
+                read.append((line, texts))
+            else:
+                num_skipped += 1
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"The file cannot be read: {error}. Received: path={str(path)!r}"
         ) from error
+    if num_skipped:
+        notes.append(
+            f"{path}: {num_skipped:,} rows with an empty column are left out."
+        )
     if not read:
-        raise DataError(f"The file has no rows. Received: path={str(path)!r}")
+        raise DataError(
+            "The file has no rows, besides those left out. "
+            f"Received: path={str(path)!r}, {num_skipped:,} left out"
+        )
     return read
 
 
-def _rows(path, delimiter):
+def _rows(path, form):
     """Yields the number of the first line of each row, and its columns."""
     packed = path.name.lower().endswith(".gz")
     with gzip.open(path) if packed else open(path, "rb") as file:
-        reader = csv.reader(_text(file, path), delimiter=delimiter, strict=True)
+        reader = csv.reader(
+            _lines(file, path, form.encoding),
+            delimiter=form.delimiter_of(path),
+            strict=True,
+        )
         while True:
             line = reader.line_num + 1
             try:
                 row = next(reader, None)
             except csv.Error as error:
                 raise DataError(
-                    f"{path}, line {line}: {_quote_error(error)}. "
+                    f"{path}, line {line}: {_reason(error)}. "
                     f"Received: a row that goes to line {reader.line_num}"
                 ) from error
             if row is None:
@@ -69,17 +144,43 @@ def _rows(path, delimiter):
                 yield line, row
 
 
-def _text(file, path):
-    for number, line in enumerate(decode_lines(file, path)):
+def _lines(file, path, encoding):
+    if "\n".encode(encoding) != b"\n":
+        # A line end is not the byte that files are cut into lines by.
+        file = io.BytesIO(_decode(file.read(), path, encoding).encode())
+        encoding = "utf-8"
+    advice = (
+        "; the option `encoding` names another one, as --data.encoding cp1252 "
+        "or utf-16"
+    )
+    for number, line in enumerate(decode_lines(file, path, encoding, advice)):
         # A quoted column may go on in the next line.
         yield (line if number else line.removeprefix("\ufeff")) + "\n"
 
 
-def _quote_error(error):
-    # A quote left open takes in all the rest of the file, up to its end or
-    # to the limit of the csv module.
-    if "end of data" in str(error) or "field limit" in str(error):
+def _decode(content, path, encoding):
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode(encoding, "replace")
+        line = before.count("\n") + 1
+        raise DataError(
+            f"{path}, line {line}: not valid "
+            f"{encoding.upper()} ({error.reason}). Received: "
+            f"{content[error.start : error.start + 8]!r}"
+        ) from error
+
+
+def _reason(error):
+    # A quote left open takes in all the rest of the file.
+    if "end of data" in str(error):
         return "a quote is opened in this row and never closed"
+    if "field limit" in str(error):
+        return (
+            f"a column has more than {LONGEST_COLUMN:,} characters, the most "
+            "that is read, unless a quote in this row is opened and never "
+            "closed"
+        )
     return f"{error} (a quote inside a quoted column is written twice)"
 
 
@@ -96,18 +197,17 @@ def _column_number(path, column, names):
     )
 
 
-def _texts(path, line, row, columns):
-    texts = []
+def _texts(path, line, row, columns, empty):
     for column in columns:
         if column >= len(row):
             raise DataError(
                 f"{path}, line {line}: column {column} is missing (columns "
                 f"are counted from 0). Received: {len(row)} columns"
             )
-        if not row[column].strip():
+        if empty == "error" and not row[column].strip():
             raise DataError(
-                f"{path}, line {line}: column {column} is empty. "
+                f"{path}, line {line}: column {column} is empty. The option "
+                "`empty` leaves such rows out, as --data.empty skip. "
                 f"Received: {row!r:.80}"
             )
-        texts.append(row[column])
-    return texts
+    return [row[column] for column in columns]

@@ -5,12 +5,14 @@ downloaded. Published figures are means over several random splits, hence the
 option `fold`.
 """
 
+import random
+
 import numpy as np
 
 from datasets._classes import pixels_dataset
-from datasets._classes import split_by_class
 from datasets._registry import LoadedDataset
 from datasets._registry import register
+from datasets._splits import check_fractions
 
 _NUM_FOLDS = 5
 # The ink of a pixel, 0 to 16, is how many of its 4 by 4 points are black.
@@ -38,6 +40,7 @@ def digits(fold: int = 0, validation_fraction: float = 0.1, seed: int = 0):
     from sklearn.datasets import load_digits
     from sklearn.model_selection import StratifiedKFold
 
+    check_fractions({"validation": validation_fraction})
     if not 0 <= fold < _NUM_FOLDS:
         raise ValueError(
             f"There are folds 0 to {_NUM_FOLDS - 1}. Received: fold={fold}"
@@ -47,14 +50,8 @@ def digits(fold: int = 0, validation_fraction: float = 0.1, seed: int = 0):
     pixels = np.round(ink * (255 / _MOST_INK)).astype("uint8")[..., None]
     folds = StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=seed)
     rest, test = list(folds.split(pixels, labels))[fold]
-    chosen, _ = split_by_class(
-        labels[rest].tolist(), rest, {"validation": validation_fraction}, seed
-    )
-    rows = {
-        "train": rest[chosen["train"]],
-        "validation": rest[chosen["validation"]],
-        "test": test,
-    }
+    train, validation = _hold_out(labels[rest], validation_fraction, seed)
+    rows = {"train": rest[train], "validation": rest[validation], "test": test}
     return LoadedDataset(
         name="digits",
         task="image_classification",
@@ -71,3 +68,19 @@ def digits(fold: int = 0, validation_fraction: float = 0.1, seed: int = 0):
             for split in ("train", "validation", "test")
         },
     )
+
+
+def _hold_out(labels, fraction, seed):
+    """Returns two lists of numbers of examples, shuffled: those to train on,
+    and of each class the fraction to hold out."""
+    generator = random.Random(seed)
+    train, held_out = [], []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label).tolist()
+        generator.shuffle(members)
+        count = max(1, round(fraction * len(members)))
+        held_out += members[:count]
+        train += members[count:]
+    for numbers in (train, held_out):
+        generator.shuffle(numbers)
+    return train, held_out

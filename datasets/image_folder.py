@@ -9,6 +9,7 @@ from datasets._classes import note_on_too_few
 from datasets._classes import split_by_class
 from datasets._errors import DataError
 from datasets._image_files import check_files
+from datasets._image_files import ImageFile
 from datasets._image_files import SUFFIXES
 from datasets._registry import LoadedDataset
 from datasets._registry import register
@@ -36,17 +37,19 @@ def images(
         validation_path: Folder of the pictures for validation, of the same
             form. Without it, a part of `path` is held out.
         test_path: Folder of the pictures for the test, likewise.
-        validation_fraction: Share of the different pictures of each class of
-            `path` that is held out for validation if there is no
-            `validation_path`.
-        test_fraction: Share that is held out for the test, likewise.
-        seed: Seed of the shuffle by which pictures are held out.
+        validation_fraction: About the share of the different pictures of
+            each class of `path` that is held out for validation if there is
+            no `validation_path`.
+        test_fraction: About the share that is held out for the test, likewise.
+        seed: Seed by which pictures are held out.
 
     Returns:
         A `LoadedDataset`. The classes are the folders in `path`, sorted. An
         image is the bytes of its file, read when it is its turn; an example
-        has its `path`, too, a string. Copies of one file in `path` are in
-        the same split.
+        has its `path`, too, a string. The split of a picture depends on its
+        content and the seed alone, so it stays where it is when others are
+        added (but each class of 3 different pictures or more has one at least
+        in each split). Copies of one file in `path` are in the same split.
 
     Raises:
         DataError: A folder does not exist; there are fewer than two classes;
@@ -54,7 +57,7 @@ def images(
             for validation or test has a class that `path` lacks.
     """
     folders = {"train": path, "validation": validation_path, "test": test_path}
-    fractions = {"validation": validation_fraction, "test": test_fraction}
+    fractions = {"test": test_fraction, "validation": validation_fraction}
     names = _class_names(path)
     if len(names) < 2:
         raise DataError(
@@ -65,21 +68,14 @@ def images(
     for split, folder in folders.items():
         if folder is not None:
             files[split] = _readable_files(folder, names, notes)
-    labels = [label for _, label, _ in files["train"]]
+    labels = [file.label for file in files["train"]]
     _check_each_class(path, names, labels)
-    try:
-        chosen, too_few = split_by_class(
-            labels,
-            [content_hash for _, _, content_hash in files["train"]],
-            {
-                name: share
-                for name, share in fractions.items()
-                if name not in files
-            },
-            seed,
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    chosen, too_few = split_by_class(
+        labels,
+        [file.content_hash for file in files["train"]],
+        {name: x for name, x in fractions.items() if name not in files},
+        seed,
+    )
     splits = {
         **files,
         **{
@@ -97,6 +93,7 @@ def images(
             split: _dataset(splits[split])
             for split in ("train", "validation", "test")
         },
+        files=splits,
     )
 
 
@@ -116,7 +113,7 @@ def _class_names(path):
 
 
 def _readable_files(path, names, notes):
-    """Returns `(path, label, hash)` of each picture; adds to the notes."""
+    """Returns the `ImageFile` of each picture; adds to the notes."""
     path = pathlib.Path(path).expanduser()
     own = _class_names(path)
     unknown = sorted(set(own) - set(names))
@@ -147,7 +144,7 @@ def _readable_files(path, names, notes):
         )
         notes += [f"{file.path}: {file.fault}" for file in broken]
     return [
-        (file, label, found.content_hash)
+        ImageFile(file, label, found.content_hash)
         for (file, label), found in zip(files, checked)
         if not found.fault
     ]
@@ -172,8 +169,8 @@ def _check_each_class(path, names, labels):
 
 
 def _dataset(files):
-    paths = tf.constant([os.fsencode(path) for path, _, _ in files], tf.string)
-    labels = tf.constant([label for _, label, _ in files], tf.int32)
+    paths = tf.constant([os.fsencode(file.path) for file in files], tf.string)
+    labels = tf.constant([file.label for file in files], tf.int32)
     examples = tf.data.Dataset.from_tensor_slices((paths, labels))
     return examples.map(
         lambda path, label: {

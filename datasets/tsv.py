@@ -1,15 +1,18 @@
 """A user's own pairs of sentences, from a file of separated columns."""
 
+import collections
 import pathlib
+from typing import Literal
 
 from datasets._errors import DataError
 from datasets._pairs import fold
 from datasets._pairs import pairs_dataset
-from datasets._pairs import share_of
-from datasets._pairs import split_by_source
 from datasets._registry import LoadedDataset
 from datasets._registry import register
+from datasets._separated import Format
 from datasets._separated import read_columns
+from datasets._splits import check_fractions
+from datasets._splits import split_by_place
 
 
 @register("tsv:PATH")
@@ -23,6 +26,9 @@ def tsv(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     seed: int = 0,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    empty: Literal["error", "skip"] = "error",
     source_language: str = "",
     target_language: str = "",
 ):
@@ -43,41 +49,45 @@ def tsv(
         validation_path: File of the pairs for validation, of the same form.
             Without it, a part of `path` is held out.
         test_path: File of the pairs for the test, likewise.
-        validation_fraction: Share of the different sources of `path` that is
-            held out for validation if there is no `validation_path`.
-        test_fraction: Share that is held out for the test, likewise.
-        seed: Seed of the shuffle by which pairs are held out.
+        validation_fraction: About the share of the different sources of
+            `path` that is held out for validation if there is no
+            `validation_path`.
+        test_fraction: About the share that is held out for the test, likewise.
+        seed: Seed by which pairs are held out.
+        delimiter: Character that separates the columns, in place of the one
+            by the name of the file; `tab` or `\\t` is a tab.
+        encoding: Of the text, as Python names it: `cp1252`, `utf-16`.
+        empty: What is done with a row without source or target: `"error"`, or
+            `"skip"` to leave it out; the notes say how many were.
         source_language: BCP-47 tag.
         target_language: BCP-47 tag.
 
     Returns:
-        A `LoadedDataset`. No source of one split of `path` is in another;
-        whether files given for validation and test repeat sources of `path`
-        is left to the user.
+        A `LoadedDataset`. The split of a pair depends on its source and the
+        seed alone, so it stays where it is when others are added. No source
+        of one split of `path` is in another; whether files given for
+        validation and test repeat sources of `path` is left to the user.
 
     Raises:
         DataError: A file cannot be read, with the line; or there are too few
             pairs.
     """
     paths = {"train": path, "validation": validation_path, "test": test_path}
+    columns = (source_column, target_column)
+    form = Format(header, delimiter, encoding, empty, usual_delimiter="\t")
+    notes = []
     pairs = {
-        split: _read(file, source_column, target_column, header)
+        split: [
+            tuple(texts)
+            for _, texts in read_columns(file, columns, form, notes)
+        ]
         for split, file in paths.items()
         if file is not None
     }
-    num_sources = len({fold(source) for source, _ in pairs["train"]})
-    held_out = {
-        "validation": share_of(
-            num_sources, validation_fraction=validation_fraction
-        ),
-        "test": share_of(num_sources, test_fraction=test_fraction),
-    }
-    for split in pairs.keys() & held_out.keys():
-        held_out[split] = 0
+    fractions = {"test": test_fraction, "validation": validation_fraction}
+    fractions = {k: v for k, v in fractions.items() if k not in pairs}
     try:
-        splits = split_by_source(
-            pairs["train"], held_out["validation"], held_out["test"], seed
-        )
+        splits = _split(pairs["train"], fractions, seed)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     for split in pairs.keys() - {"train"}:
@@ -91,12 +101,18 @@ def tsv(
         licence="",
         url="",
         citation="",
+        notes=tuple(notes),
         splits={name: pairs_dataset(pairs) for name, pairs in splits.items()},
     )
 
 
-def _read(path, source_column, target_column, header):
-    """Returns the list of the `(source, target)` of a file."""
-    columns = (source_column, target_column)
-    rows = read_columns(path, columns, header, delimiter="\t")
-    return [tuple(texts) for _, texts in rows]
+def _split(pairs, fractions, seed):
+    """Returns `{split: pairs}`, all pairs of one source in the same."""
+    check_fractions(fractions)
+    of_source = collections.defaultdict(list)
+    for pair in pairs:
+        of_source[fold(pair[0])].append(pair)
+    return {
+        split: [pair for source in sources for pair in of_source[source]]
+        for split, sources in split_by_place(of_source, fractions, seed).items()
+    }

@@ -45,7 +45,11 @@ class Batches(abc.ABC):
     Attributes:
         counts: For each bucket the number of its examples.
         steps_per_epoch: Batches of an epoch.
+        error: The exception by which `batch` ended `epochs`, which itself
+            ends with an error of TensorFlow; or None.
     """
+
+    error = None
 
     def __init__(self, bucket, batch_sizes, seed=0, whole=False):
         self.seed = seed

@@ -72,9 +72,9 @@ class ImageBatches(Batches):
 
     A batch of `epochs()` is `(images, targets, weights)`: what `decode` made
     of the pictures, `(B, height, width, channels)`; targets `(B, C)`,
-    float32, 1 at the class; weights `(B,)`, float32, 0 where the picture
-    can't be read. Only whole batches are in an epoch, so a batch has no
-    empty picture that would be mixed into others.
+    float32, 1 at the class; weights `(B,)`, float32, 1. Only whole batches
+    are in an epoch, so a batch has no empty picture that would be mixed into
+    others; and a picture that can't be read is an error.
 
     Args:
         images: uint8 `(num_images, height, width, channels)`, or the paths
@@ -82,10 +82,11 @@ class ImageBatches(Batches):
         labels: `(num_images,)`, numbers of the classes.
         num_classes: C.
         batch_size: B; all pictures, if there are fewer.
-        decode: Function of pictures, pixels or contents of files, that gives
-            images and whether each can be read.
+        decode: Function of some of `images` that gives pictures and whether
+            each can be read.
+        refusal: Function of the numbers of pictures that can't be read that
+            gives the error.
         seed: Seed of the order.
-        read: Whether `images` are paths.
 
     Raises:
         ValueError: If there are no pictures.
@@ -98,8 +99,8 @@ class ImageBatches(Batches):
         num_classes,
         batch_size,
         decode,
+        refusal,
         seed=0,
-        read=False,
     ):
         if not len(labels):
             raise ValueError("There are no pictures to make batches of.")
@@ -107,7 +108,7 @@ class ImageBatches(Batches):
         self.labels = tf.constant(labels, tf.int32)
         self.num_classes = num_classes
         self.decode = decode
-        self.read = read
+        self.refusal = refusal
         super().__init__(
             np.zeros(len(labels), int),
             [min(batch_size, len(labels))],
@@ -116,13 +117,20 @@ class ImageBatches(Batches):
         )
 
     def batch(self, rows, bucket, size):
-        images = tf.gather(self.images, rows)
-        if self.read:
-            images = tf.map_fn(tf.io.read_file, images)
-        images, valid = self.decode(images)
+        images, valid = self.decode(tf.gather(self.images, rows))
+        if tf.executing_eagerly():
+            self._check(rows, valid)
+        else:
+            tf.py_function(self._check, [rows, valid], [])
         labels = tf.gather(self.labels, rows)
         return (
             images,
             tf.one_hot(labels, self.num_classes),
-            tf.cast(valid, tf.float32),
+            tf.ones_like(labels, tf.float32),
         )
+
+    def _check(self, rows, valid):
+        unread = rows.numpy()[~valid.numpy()]
+        if len(unread):
+            self.error = self.refusal(unread)
+            raise self.error

@@ -15,8 +15,8 @@ from preprocessing.images import resize
 
 _TASK = "image_classification"
 
-# What a resized picture may swing over the range from 0 to 1.
-_TOLERANCE = 0.05
+# What rounding may add to the range from 0 to 1.
+TOLERANCE = 1e-3
 
 
 class ImagePreprocessor(tf.Module):
@@ -83,22 +83,27 @@ class ImagePreprocessor(tf.Module):
         """Learn mean and standard deviation from the training pictures.
 
         Args:
-            batches: Iterable of batches as `decode` takes them. Pictures
-                that can't be read do not count.
+            batches: Iterable of batches as `decode` takes them. Files that
+                can't be read do not count.
             class_names: Names of the classes, in the order of the labels.
             size: `(height, width)`.
             channels: 3, or 1 for grey.
             interpolation: `"bilinear"` or `"bicubic"`.
 
         Raises:
-            ValueError: There is no picture, or a channel has one value
-                throughout.
+            ValueError: There is no picture, a channel has one value
+                throughout, or pixels given as floats are out of their range.
         """
         plain = cls(size, channels, 0.0, 1.0, class_names, interpolation)
         decode = tf.function(plain.decode, reduce_retracing=True)
         count, total, squares = 0, np.zeros(channels), np.zeros(channels)
         for batch in batches:
             images, valid = decode(batch)
+            if batch.dtype != tf.string and not tf.reduce_all(valid):
+                raise ValueError(
+                    "Pixels given as floats are from 0 to 1. Received: values "
+                    f"from {np.min(batch)} to {np.max(batch)}"
+                )
             pixels = images.numpy()[valid.numpy()].reshape(-1, channels)
             count += len(pixels)
             total += pixels.sum(axis=0, dtype=np.float64)
@@ -130,59 +135,71 @@ class ImagePreprocessor(tf.Module):
         """`(height, width, channels)`."""
         return (*self.size, self.channels)
 
-    def decode(self, images):
+    def decode(self, images, are_paths=False):
         """Brings pictures to the size and the channels of the model.
 
         Args:
             images: `(batch_size,)` strings, the bytes of PNG or JPEG files,
                 see `preprocessing.images.decode_images`; or pixels
-                `(batch_size, height, width, 1 or 3)`, uint8 from 0 to 255 or
-                float from 0 to 1, of any size.
+                `(batch_size, height, width, 1 or 3)` of any size: uint8 from
+                0 to 255, uint16 from 0 to 65,535, or float from 0 to 1.
+            are_paths: Whether the strings are the paths of files.
 
         Returns:
             Images `(batch_size, *image_shape)`, float32 from 0 to 1, and
             `(batch_size,)` boolean, whether each can be read. A picture
-            given as numbers can't be read if one of them is NaN or out of
-            its range. What can't be read is 0.
+            given as floats can't be read if one of them is NaN or out of the
+            range by more than 0.001, which rounding may add. What can't be
+            read is 0.
 
         Raises:
-            ValueError: The pixels have another number of axes or channels.
+            ValueError: The pixels have another type or another number of axes
+                or channels.
         """
         if images.dtype == tf.string:
             return decode_images(
-                images, self.size, self.channels, self.interpolation
+                images,
+                self.size,
+                self.channels,
+                self.interpolation,
+                are_paths,
             )
         if len(images.shape) != 4 or images.shape[-1] not in (1, 3):
             raise ValueError(
                 "Pixels are (batch_size, height, width, 1 or 3). "
                 f"Received: images.shape={tuple(images.shape)}"
             )
-        if images.dtype == tf.uint8:
-            images = tf.cast(images, tf.float32) / 255.0
-        else:
+        if images.dtype in (tf.uint8, tf.uint16):
+            valid = tf.fill(tf.shape(images)[:1], True)
+        elif images.dtype.is_floating:
             images = tf.cast(images, tf.float32)
-        # NaN is in no range.
-        inside = (images >= -_TOLERANCE) & (images <= 1.0 + _TOLERANCE)
-        valid = tf.reduce_all(inside, axis=(1, 2, 3))
-        images = tf.where(valid[:, None, None, None], images, 0.0)
-        images = as_channels(images, self.channels)
-        return resize(images, self.size, self.interpolation), valid
+            # NaN is in no range.
+            inside = (images >= -TOLERANCE) & (images <= 1.0 + TOLERANCE)
+            valid = tf.reduce_all(inside, axis=(1, 2, 3))
+            images = tf.where(valid[:, None, None, None], images, 0.0)
+        else:
+            raise ValueError(
+                "Pixels are uint8, uint16, or floats from 0 to 1. "
+                f"Received: images.dtype={images.dtype.name}"
+            )
+        images = resize(images, self.size, self.interpolation)
+        return as_channels(images, self.channels), valid
 
     def normalize(self, images):
         """From 0..1 to what the model sees: `(v - mean) / deviation`."""
         return (images - self.mean) / self.standard_deviation
 
-    def encode(self, images):
+    def encode(self, images, are_paths=False):
         """Pictures to the inputs of the model.
 
         Args:
-            images: As for `decode`.
+            images, are_paths: As for `decode`.
 
         Returns:
             Inputs `(batch_size, *image_shape)`, float32, and `(batch_size,)`
             boolean, whether each can be read.
         """
-        images, valid = self.decode(images)
+        images, valid = self.decode(images, are_paths)
         return self.normalize(images), valid
 
     def save(self, directory):

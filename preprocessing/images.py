@@ -1,5 +1,7 @@
 """Pictures into tensors: one decode function for training and the export."""
 
+import functools
+
 import tensorflow as tf
 
 from preprocessing.byte_string import ByteString
@@ -18,7 +20,9 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 _RED_GREEN_BLUE_WEIGHTS = (0.299, 0.587, 0.114)
 
 
-def decode_images(files, size, channels=3, interpolation="bilinear"):
+def decode_images(
+    files, size, channels=3, interpolation="bilinear", are_paths=False
+):
     """Decodes a batch of PNG or JPEG files, in the graph.
 
     Plain TensorFlow ops; a file that can't be read takes nothing from its
@@ -39,6 +43,9 @@ def decode_images(files, size, channels=3, interpolation="bilinear"):
         size: `(height, width)`.
         channels: 3, or 1 for the brightness `0.299 R + 0.587 G + 0.114 B`.
         interpolation: `"bilinear"` or `"bicubic"`.
+        are_paths: Whether `files` are paths instead. Then a file is read when
+            it is its turn, so that no more than those being decoded are in
+            memory.
 
     Returns:
         Images `(batch_size, height, width, channels)`, float32 in 0..1, all 0
@@ -53,15 +60,19 @@ def decode_images(files, size, channels=3, interpolation="bilinear"):
     num_files = tf.size(files, out_type=tf.int64)
     shape = (*size, channels)
 
-    def decode(row, content):
-        image = _upright_colours(content)
-        return row, resize(as_channels(image, channels), size, interpolation)
+    finish = functools.partial(_resize, size=size, interpolation=interpolation)
 
-    # The ops that decode raise an error for a bad file, which ends the whole
-    # graph. Only tf.data can leave out an element because of an error.
+    def read(row, path):
+        return row, tf.io.read_file(path)
+
+    def decode(row, content):
+        return row, as_channels(_decode(content, finish), channels)
+
+    # The ops that read and decode raise an error for a bad file, which ends
+    # the whole graph. Only tf.data can leave out an element because of one.
+    numbered = tf.data.Dataset.from_tensor_slices(files).enumerate()
     readable = (
-        tf.data.Dataset.from_tensor_slices(files)
-        .enumerate()
+        (numbered.map(read) if are_paths else numbered)
         .filter(lambda row, content: _is_png(content) | _is_jpeg(content))
         .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         .ignore_errors()
@@ -87,16 +98,25 @@ def resize(images, size, interpolation="bilinear"):
     """Resizes images, with antialiasing where they get smaller.
 
     Args:
-        images: `(..., height, width, channels)` in 0..1, of rank 3 or 4.
+        images: `(..., height, width, channels)`, of rank 3 or 4: float in
+            0..1, or unsigned integers of 8 or 16 bits, whose largest value
+            becomes 1.
         size: `(height, width)`.
         interpolation: `"bilinear"` or `"bicubic"`.
 
     Returns:
         Images of this size, float32 in 0..1.
     """
+    images = tf.convert_to_tensor(images)
+    largest = 1 if images.dtype.is_floating else images.dtype.max
+    return _resize(images, largest, size, interpolation)
+
+
+def _resize(images, largest, size, interpolation):
+    # Numbers become floats after this, when there are fewer of them.
     resized = tf.image.resize(images, size, interpolation, antialias=True)
     # A cubic curve swings over at edges.
-    return tf.clip_by_value(resized, 0.0, 1.0)
+    return tf.clip_by_value(resized / largest, 0.0, 1.0)
 
 
 def as_channels(images, channels):
@@ -117,31 +137,56 @@ def as_channels(images, channels):
     return tf.reduce_sum(images * weights, axis=-1, keepdims=True)
 
 
-def _upright_colours(content):
-    """The pixels of one file: `(height, width, 3)`, float32 in 0..1."""
+def _decode(content, finish):
+    """What `finish(pixels, largest value)` makes of one file.
+
+    The pixels are `(height, width, 3)` and stay in the smallest type that
+    holds them: those of a photograph fill the memory as floats.
+    """
     image = tf.cond(
         _is_png(content),
-        lambda: _decode_png(content),
-        lambda: _decode_jpeg(content),
+        lambda: _decode_png(content, finish),
+        lambda: _decode_jpeg(content, finish),
     )
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def _decode_png(content):
-    # The header comes first: 16 bytes, then width and height.
+def _decode_png(content, finish):
+    # The header comes first: 16 bytes, then width, height, and the bits of a
+    # sample.
     sides = tf.io.decode_raw(
         tf.strings.substr(content, 16, 8), tf.int32, little_endian=False
     )
     content = _unless_too_large(content, sides)
-    # 8 bits become 16 by writing the byte twice: 255 becomes 65,535.
-    image = tf.io.decode_png(content, channels=4, dtype=tf.uint16)
-    image = tf.cast(image, tf.float32) / 65535.0
-    colours, opacity = image[..., :3], image[..., 3:]
-    # The decoder fills in a wrong opacity where there is none and a pixel has
-    # less than 8 bits.
-    opacity = tf.where(_has_opacity(content), opacity, 1.0)
-    # Where the opacity is 1 these are the colours to the bit.
-    return colours * opacity + (1.0 - opacity)
+    has_sixteen_bits = tf.equal(tf.strings.substr(content, 24, 1), b"\x10")
+    has_opacity = _has_opacity(content)
+
+    def decode(dtype):
+        return tf.cond(
+            has_opacity,
+            lambda: finish(*_over_white(content, dtype)),
+            lambda: finish(
+                tf.io.decode_png(content, channels=3, dtype=dtype), dtype.max
+            ),
+        )
+
+    return tf.cond(
+        has_sixteen_bits, lambda: decode(tf.uint16), lambda: decode(tf.uint8)
+    )
+
+
+def _over_white(png, dtype):
+    """The pixels of a PNG file over white, and the value of white.
+
+    A colour c of opacity o becomes c o + 1 (1 - o), here times the square of
+    the largest value, so that 8 bits stay integers.
+    """
+    image = tf.io.decode_png(png, channels=4, dtype=dtype)
+    wide = tf.uint16 if dtype == tf.uint8 else tf.float32
+    largest = tf.constant(dtype.max, wide)
+    opacity = tf.cast(image[..., 3:], wide)
+    colours = tf.cast(image[..., :3], wide)
+    return colours * opacity + largest * (largest - opacity), dtype.max**2
 
 
 def _has_opacity(png):
@@ -166,13 +211,12 @@ def _has_opacity(png):
     return tf.while_loop(is_before_pixels, next_chunk, first)[1]
 
 
-def _decode_jpeg(content):
+def _decode_jpeg(content, finish):
     content = _unless_too_large(content, tf.io.extract_jpeg_shape(content)[:2])
     image = tf.io.decode_jpeg(
         content, channels=3, dct_method="INTEGER_ACCURATE"
     )
-    image = upright(image, exif_orientation(content))
-    return tf.cast(image, tf.float32) / 255.0
+    return finish(upright(image, exif_orientation(content)), image.dtype.max)
 
 
 def _is_png(content):

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from preprocessing.image_classification import TOLERANCE
 from serving.answers import probabilities_of
 from serving.answers import rows_of
 from serving.answers import strings_of
@@ -47,8 +48,10 @@ class ImageClassifier:
     A picture is a path, the bytes of a PNG or JPEG file, or an array of
     pixels `(height, width)` or `(height, width, 1, 3 or 4)`, of any size:
     uint8 from 0 to 255, uint16 from 0 to 65,535, or floats from 0 to 1, which
-    are rounded to 16 bits. All become the bytes of files, so all are read by
-    the same function. Four channels have their opacity last.
+    are rounded to 16 bits. Floats out of this range by more than 0.001 can't
+    be read; integers of other types are an error. All become the bytes of
+    files, so all are read by the same function. Four channels have their
+    opacity last.
 
     Args:
         signatures: The functions `serving_default` and `explain`.
@@ -126,9 +129,10 @@ def _png(pixels):
     """The bytes of a PNG file, or of none if a number is out of its range."""
     if np.issubdtype(pixels.dtype, np.floating):
         # NaN is in no range.
-        if not np.all((pixels >= 0) & (pixels <= 1)):
+        if not np.all((pixels >= -TOLERANCE) & (pixels <= 1 + TOLERANCE)):
             return b""
         wide = pixels.astype(np.float64)  # half precision ends at 65,504
+        wide = np.clip(wide, 0, 1)
         pixels = np.round(65535.0 * wide).astype(np.uint16)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(

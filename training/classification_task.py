@@ -17,7 +17,14 @@ EVALUATION_BATCH_SIZE = 256
 
 
 class ClassificationTask(Task):
-    """See `Task`; a split has `labels`, the numbers of the data's classes."""
+    """See `Task`; a split has `labels`, the numbers of the data's classes, and
+    `contents`, what tells its examples apart."""
+
+    def columns(self, name):
+        split = self.splits[name]
+        # A class more may change the numbers of the others.
+        classes = [self.loaded.class_names[label] for label in split.labels]
+        return split.contents, classes
 
     def sizes(self, preprocessor):
         return {"num_classes": len(preprocessor.classes)}
@@ -108,7 +115,6 @@ class ClassificationTask(Task):
         return {
             **super().describe(),
             "class_names": list(self.loaded.class_names),
-            "notes": list(self.loaded.notes),
             self.examples: {
                 name: len(split) for name, split in self.splits.items()
             },

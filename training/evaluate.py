@@ -1,6 +1,7 @@
 """The scores of a fitted run on a split of its data."""
 
 import dataclasses
+import sys
 import time
 
 from training.hardware import hardware
@@ -14,6 +15,9 @@ def evaluate_run(
 
     An evaluation on the test split is noted in `test_runs.jsonl`, so that a
     reported number can say how many there were.
+
+    If the training data or the split are no longer those of the fit, a warning
+    is printed, and `changed_splits` of the scores names them.
 
     Drawings of it lie in the folder `evaluation/<split>` of the run.
 
@@ -34,6 +38,15 @@ def evaluate_run(
             not translate.
     """
     task = load_task(configuration, data_dir, needed=[split])
+    changed = run.changed_splits(task.fingerprints, ("train", split))
+    if changed:
+        print(
+            f"warning    {configuration.dataset} has changed since "
+            f"{run.directory} was fitted: other examples in "
+            f"{' and '.join(changed)}. Examples may be scored that it was "
+            "trained on.",
+            file=sys.stderr,
+        )
     evaluator = task.evaluator(
         run.load_model(),
         run.load_preprocessor(),
@@ -49,6 +62,8 @@ def evaluate_run(
     evaluator.draw(run.directory / "evaluation" / split)
     if output:
         evaluator.write(output)
+    if changed:
+        scores["changed_splits"] = changed
     if decoding is not None:
         scores["decoding"] = dataclasses.asdict(decoding)
     if split == "test":

@@ -3,6 +3,7 @@
 import time
 
 import keras
+import tensorflow as tf
 import tqdm
 
 from training.optimizer import averaged_weights
@@ -126,6 +127,7 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
 
     Raises:
         FloatingPointError: If the loss is no longer finite.
+        Exception: The error of the batches, if there is one in the data.
     """
     steps = batches.steps_per_epoch
     compiled = compile_model(objective, recipe, steps * recipe.epochs)
@@ -146,25 +148,30 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
         return state.history
     if state.epoch:
         print(f"Going on after epoch {state.epoch} of {recipe.epochs}.")
-    compiled.fit(
-        batches.epochs(first=state.epoch),
-        steps_per_epoch=steps,
-        initial_epoch=state.epoch,
-        epochs=recipe.epochs,
-        shuffle=False,  # done by the batches
-        verbose=0,
-        callbacks=[
-            StopWhenNotFinite(),
-            ProgressBar(steps * recipe.epochs, steps * state.epoch),
-            ScoreEachEpoch(
-                objective.model,
-                recipe,
-                state,
-                evaluate,
-                checkpoints / "best.keras",
-                watch,
-                keep,
-            ),
-        ],
-    )
+    try:
+        compiled.fit(
+            batches.epochs(first=state.epoch),
+            steps_per_epoch=steps,
+            initial_epoch=state.epoch,
+            epochs=recipe.epochs,
+            shuffle=False,  # done by the batches
+            verbose=0,
+            callbacks=[
+                StopWhenNotFinite(),
+                ProgressBar(steps * recipe.epochs, steps * state.epoch),
+                ScoreEachEpoch(
+                    objective.model,
+                    recipe,
+                    state,
+                    evaluate,
+                    checkpoints / "best.keras",
+                    watch,
+                    keep,
+                ),
+            ],
+        )
+    except tf.errors.OpError as error:
+        if batches.error is None:
+            raise
+        raise batches.error from error
     return state.history

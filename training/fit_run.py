@@ -40,13 +40,15 @@ def fit_run(configuration, run, data_dir=None, command=""):
         The metrics, as written to `metrics.json`.
 
     Raises:
-        ConfigurationError: If model, data and recipe do not go together.
+        ConfigurationError: If model, data and recipe do not go together, or
+            the data of an interrupted fit have changed.
         FloatingPointError: If the loss is no longer finite.
     """
     recipe = configuration.recipe
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
     task = load_task(configuration, data_dir)
+    run.start_with(task.fingerprints)
     preprocessor = _preprocessor(task, configuration, run)
     batches = task.training_batches(recipe, preprocessor)
     task.report_validation(preprocessor)

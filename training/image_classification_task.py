@@ -2,10 +2,13 @@
 
 import base64
 import dataclasses
+import functools
+import os
 
 import numpy as np
 import tensorflow as tf
 
+from datasets import DataError
 from preprocessing.classification_batches import ImageBatches
 from preprocessing.image_classification import ImagePreprocessor
 from summaries import AttentionSamples
@@ -17,6 +20,8 @@ from training.configuration import ConfigurationError
 from training.objective import Objective
 
 _ROWS_AT_ONCE = 1024
+# Files may be large, and only their bytes are read at once.
+_FILES_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +30,15 @@ class Images:
 
     Attributes:
         images: uint8 `(num_images, height, width, channels)`; or paths or
-            contents of files, `(num_images,)` strings.
+            contents of files, `(num_images,)` objects, each bytes.
         labels: `(num_images,)`, the numbers of their classes in the data.
-        are_paths: Whether the strings are paths.
+        content_hashes: Of pictures that are paths, the hash of each file as
+            it was when the data were loaded; None otherwise.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    are_paths: bool = False
+    content_hashes: list | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -42,12 +48,39 @@ class Images:
         """Whether the pictures are pixels, of one size."""
         return self.images.dtype == np.uint8
 
+    @property
+    def are_paths(self):
+        """Whether the pictures are paths of files."""
+        return self.content_hashes is not None
+
+    @property
+    def contents(self):
+        """What tells the examples apart."""
+        return self.content_hashes if self.are_paths else self.images
+
     def select(self, rows):
-        """The pictures of these rows, as the preprocessing takes them."""
-        images = self.images[rows]
+        """The pictures of these rows, as the preprocessing takes them.
+
+        Raises:
+            DataError: If a file can't be read any more.
+        """
+        if self.are_pixels:
+            return tf.constant(self.images[rows])
+        chosen = self.images[rows]
         if self.are_paths:
-            images = np.array([tf.io.read_file(x).numpy() for x in images])
-        return tf.constant(images)
+            chosen = [_read_file(path) for path in chosen]
+        return tf.constant(list(chosen), tf.string)
+
+    def refusal(self, rows):
+        """The error about pictures that can't be read (any more)."""
+        row = int(rows[0])
+        received = ", ".join(
+            f"{k}={v!r}" for k, v in self.describe(row).items()
+        )
+        return DataError(
+            "A picture can't be read that could be when the data were "
+            f"loaded. Received: {received}"
+        )
 
     def describe(self, row):
         """What an evaluation says of an example."""
@@ -56,22 +89,41 @@ class Images:
         return {"number": int(row)}
 
 
+def _paths(files):
+    """The `Images` of files, of which only the paths are held."""
+    return Images(
+        np.array([os.fsencode(file.path) for file in files], object),
+        np.array([file.label for file in files], np.int32),
+        [file.content_hash for file in files],
+    )
+
+
+def _read_file(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(
+            "A picture can't be read that could be when the data were loaded: "
+            f"{error.strerror}. Received: path={os.fsdecode(path)!r}"
+        ) from error
+
+
 class ImageClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Images`."""
 
     preprocessor = ImagePreprocessor
     examples = scored = "images"
 
-    def read(self, dataset):
-        # A file is read when it is its turn, again in each epoch.
-        are_paths = "path" in dataset.element_spec
-        column = "path" if are_paths else "image"
+    def read(self, name):
+        if name in self.loaded.files:
+            return _paths(self.loaded.files[name])
         images, labels = [], [np.zeros(0, np.int32)]
-        for batch in dataset.batch(_ROWS_AT_ONCE):
-            images.append(batch[column].numpy())
+        for batch in self.loaded.splits[name].batch(_ROWS_AT_ONCE):
+            images.append(batch["image"].numpy())
             labels.append(batch["label"].numpy())
         images = np.concatenate(images) if images else np.zeros(0, object)
-        return Images(images, np.concatenate(labels), are_paths)
+        return Images(images, np.concatenate(labels))
 
     def train_preprocessor(self, options):
         train = self.splits["train"]
@@ -88,10 +140,11 @@ class ImageClassificationTask(ClassificationTask):
                 "model's pictures must be given. "
                 f"Received: height={size[0]}, width={size[1]}"
             )
+        count = _ROWS_AT_ONCE if train.are_pixels else _FILES_AT_ONCE
         return ImagePreprocessor.train(
             (
-                train.select(slice(start, start + _ROWS_AT_ONCE))
-                for start in range(0, len(train), _ROWS_AT_ONCE)
+                train.select(slice(start, start + count))
+                for start in range(0, len(train), count)
             ),
             self.loaded.class_names,
             size,
@@ -180,7 +233,7 @@ class ImageClassificationTask(ClassificationTask):
             self.labels(preprocessor, split),
             len(preprocessor.classes),
             batch_size,
-            decode,
+            functools.partial(decode, are_paths=found.are_paths),
+            found.refusal,
             seed,
-            read=found.are_paths,
         )

@@ -19,6 +19,7 @@ class Run:
     """The folder of one fit.
 
         config.yaml        everything resolved; `fit --config` repeats it
+        data.json          fingerprints of the splits that it is fitted on
         preprocessor/      tokenizers, labels
         pretraining/       the same as checkpoints/, of what comes before
         checkpoints/       the state of the training, and best.keras
@@ -55,7 +56,7 @@ class Run:
             lines = differences(run.config, new)
             if not lines:
                 return run
-            if run.is_fitting or any(run.pretraining.glob("*")):
+            if run.has_learned:
                 listed = "\n".join(lines)
                 raise ConfigurationError(
                     f"{directory} is a run of another configuration:\n"
@@ -98,6 +99,11 @@ class Run:
         return any(self.checkpoints.glob("*"))
 
     @property
+    def has_learned(self):
+        """Whether there is a state of the training or of any pretraining."""
+        return self.is_fitting or any(self.pretraining.glob("*"))
+
+    @property
     def config_path(self):
         """Where `config.yaml` is."""
         return self.directory / "config.yaml"
@@ -106,6 +112,49 @@ class Run:
     def config(self):
         """The resolved configuration, as a nested dictionary."""
         return read_yaml(self.config_path)
+
+    @property
+    def fingerprints(self):
+        """Those of the splits when the fit started; empty in a run of an
+        earlier version."""
+        return self._read_json("data.json").get("fingerprints", {})
+
+    def changed_splits(self, fingerprints, names):
+        """Names of the splits that are no longer what they were.
+
+        Args:
+            fingerprints: Those of the splits as they are now, by name.
+            names: Names of the splits that matter.
+        """
+        known = self.fingerprints
+        return [
+            name
+            for name in names
+            if name in known and known[name] != fingerprints[name]
+        ]
+
+    def start_with(self, fingerprints):
+        """Note what the fit starts with, or see that it is still the same.
+
+        Args:
+            fingerprints: Those of the splits, by name.
+
+        Raises:
+            ConfigurationError: If the run has learned from other data.
+        """
+        changed = self.changed_splits(fingerprints, ("train", "validation"))
+        if self.has_learned:
+            if changed:
+                raise ConfigurationError(
+                    f"The data of {self.config['dataset']} have changed since "
+                    f"{self.directory} was started, so it can't go on. Choose "
+                    "another --name, remove that folder, or restore the data. "
+                    f"Received: other examples in {' and '.join(changed)}"
+                )
+            return
+        if changed:  # what was learned from them first
+            shutil.rmtree(self.directory / "preprocessor", ignore_errors=True)
+        write_json(self.directory / "data.json", {"fingerprints": fingerprints})
 
     def save_preprocessor(self, preprocessor):
         """Write the preprocessor, if none is there."""
@@ -125,8 +174,7 @@ class Run:
     @property
     def metrics(self):
         """What `metrics.json` holds; empty as long as there is none."""
-        path = self.directory / "metrics.json"
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return self._read_json("metrics.json")
 
     def save_metrics(self, metrics):
         """Write `metrics.json`."""
@@ -152,3 +200,7 @@ class Run:
         ) as file:
             file.write(json.dumps(result, ensure_ascii=False) + "\n")
         return len(self.test_runs)
+
+    def _read_json(self, name):
+        path = self.directory / name
+        return json.loads(path.read_text("utf-8")) if path.exists() else {}

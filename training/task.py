@@ -1,11 +1,13 @@
 """What is particular to translation, to texts and to pictures."""
 
 import abc
+import functools
 import importlib
 
 import datasets
 import zoo
 from training.configuration import ConfigurationError
+from training.fingerprint import fingerprint
 
 # Of the kind of data that a model is fitted on.
 _TASKS = {
@@ -43,9 +45,7 @@ class Task(abc.ABC):
 
     def __init__(self, loaded, needed=("train", "validation")):
         self.loaded = loaded
-        self.splits = {
-            name: self.read(split) for name, split in loaded.splits.items()
-        }
+        self.splits = {name: self.read(name) for name in loaded.splits}
         for name in needed:
             if not len(self.splits[name]):
                 raise ConfigurationError(
@@ -54,8 +54,17 @@ class Task(abc.ABC):
                 )
 
     @abc.abstractmethod
-    def read(self, dataset):
-        """The examples of a split, in memory."""
+    def read(self, name):
+        """The examples of a split of `loaded`, in memory."""
+
+    @abc.abstractmethod
+    def columns(self, name):
+        """The columns of a split, for its `fingerprint`."""
+
+    @functools.cached_property
+    def fingerprints(self):
+        """The `fingerprint` of each split."""
+        return {name: fingerprint(self.columns(name)) for name in self.splits}
 
     @abc.abstractmethod
     def train_preprocessor(self, options):
@@ -132,7 +141,11 @@ class Task(abc.ABC):
     def describe(self):
         """What metrics and card say of the data: a dictionary."""
         names = ("name", "description", "licence", "url", "citation")
-        return {name: getattr(self.loaded, name) for name in names}
+        return {
+            **{name: getattr(self.loaded, name) for name in names},
+            "notes": list(self.loaded.notes),
+            "fingerprints": self.fingerprints,
+        }
 
     @abc.abstractmethod
     def sources(self, count):

@@ -32,6 +32,11 @@ class Texts:
     def __len__(self):
         return len(self.texts)
 
+    @property
+    def contents(self):
+        """What tells the examples apart."""
+        return self.texts
+
     def describe(self, row):
         """What an evaluation says of an example."""
         return {"text": self.texts[row]}
@@ -43,7 +48,8 @@ class TextClassificationTask(ClassificationTask):
     preprocessor = TextClassificationPreprocessor
     examples = scored = "texts"
 
-    def read(self, dataset):
+    def read(self, name):
+        dataset = self.loaded.splits[name]
         texts, labels = [], [np.zeros(0, np.int32)]
         for batch in dataset.batch(_ROWS_AT_ONCE):
             texts += [

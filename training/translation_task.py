@@ -29,8 +29,12 @@ class TranslationTask(Task):
     preprocessor = TranslationPreprocessor
     examples, scored = "pairs", "sentences"
 
-    def read(self, dataset):
-        return read_pairs(dataset)
+    def read(self, name):
+        return read_pairs(self.loaded.splits[name])
+
+    def columns(self, name):
+        pairs = self.splits[name]
+        return pairs.sources, pairs.targets
 
     def train_preprocessor(self, options):
         train = self.splits["train"]

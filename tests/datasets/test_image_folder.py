@@ -1,4 +1,3 @@
-import collections
 import io
 import pathlib
 
@@ -73,16 +72,10 @@ def test_splits(folder):
     assert loaded.task == "image_classification"
     assert loaded.class_names == ("cat", "dog")
     assert loaded.notes == ()
-    counts = {
-        name: collections.Counter(label for _, label, _ in split)
-        for name, split in rows(loaded).items()
-    }
-    assert counts == {
-        "train": {"cat": 14, "dog": 14},
-        "validation": {"cat": 2, "dog": 2},
-        "test": {"cat": 4, "dog": 4},
-    }
-    assert loaded.splits["train"].cardinality() == 28
+    splits = rows(loaded)
+    for split in splits.values():
+        assert {label for _, label, _ in split} == {"cat", "dog"}
+    assert loaded.splits["train"].cardinality() == len(splits["train"])
     found = {(path, label) for path, label, _ in everything(loaded)}
     assert len(found) == 40
     assert (str(folder / "dog" / "7.png"), "dog") in found
@@ -90,6 +83,17 @@ def test_splits(folder):
         assert pathlib.Path(path).read_bytes() == content
     assert rows(loaded) == rows(load(folder, test_fraction=0.2))
     assert rows(loaded) != rows(load(folder, test_fraction=0.2, seed=1))
+
+
+def test_pictures_may_be_added(folder):
+    before = rows(load(folder))
+    write(
+        folder,
+        {f"cat/0{number}.png": picture(200 + number) for number in range(9)},
+    )
+    after = rows(load(folder))
+    for name, split in before.items():
+        assert set(split) <= set(after[name])
 
 
 def test_all_kinds_of_pictures(folder):
@@ -196,7 +200,8 @@ def test_own_folders_for_validation_and_test(folder, tmp_path):
     write(tmp_path / "other", {"dog/1.png": picture(1), "dog/2.png": b"x"})
     loaded = load(folder, test_path=str(tmp_path / "other"))
     assert [row[1:] for row in rows(loaded)["test"]] == [("dog", picture(1))]
-    assert len(rows(loaded)["validation"]) == 4
+    labels = {label for _, label, _ in rows(loaded)["validation"]}
+    assert labels == {"cat", "dog"}
     assert "1 of 2 pictures" in loaded.notes[0]
     write(tmp_path / "other", {"cow/1.png": picture(1)})
     with pytest.raises(datasets.DataError, match=r"'cat', 'dog'.*\['cow'\]"):
@@ -239,5 +244,5 @@ def test_bad_options(folder, tmp_path):
         load(tmp_path / "missing")
     with pytest.raises(ValueError, match="Received: test_fraction=2"):
         load(folder, test_fraction=2)
-    with pytest.raises(datasets.DataError, match=r"set: A class has too few"):
+    with pytest.raises(ValueError, match="below 1"):
         load(folder, test_fraction=0.5, validation_fraction=0.5)

@@ -16,17 +16,23 @@ def _texts(lengths, batch_size=4, seed=0, **options):
     return TextBatches(tokens, labels, 3, batch_size, seed, **options)
 
 
-def _images(count, batch_size=4, seed=0):
+def _refusal(rows):
+    return ValueError(f"Unreadable: {rows.tolist()}")
+
+
+def _images(count, batch_size=4, seed=0, bad=-1):
     """Picture i has the value i throughout; its class is i modulo 3."""
     images = np.zeros((count, 2, 3, 1), np.uint8) + np.arange(
         count, dtype=np.uint8
     ).reshape(-1, 1, 1, 1)
 
     def decode(images):
-        return tf.cast(images, tf.float32), images[:, 0, 0, 0] != 5
+        return tf.cast(images, tf.float32), tf.cast(
+            images[:, 0, 0, 0], tf.int32
+        ) != bad
 
     return ImageBatches(
-        images, np.arange(count) % 3, 3, batch_size, decode, seed
+        images, np.arange(count) % 3, 3, batch_size, decode, _refusal, seed
     )
 
 
@@ -106,7 +112,7 @@ def test_only_whole_batches_of_images():
         for images, targets, weights in epoch:
             numbers = images[:, 0, 0, 0].astype(int)
             assert targets.argmax(axis=1).tolist() == (numbers % 3).tolist()
-            assert weights.tolist() == (numbers != 5).astype(float).tolist()
+            assert weights.tolist() == [1.0] * 4
     # An image is in 60 epochs in a row with a chance of 0.8 ** 60.
     assert left_out == set(range(10))
 
@@ -121,23 +127,16 @@ def test_fewer_images_than_a_batch():
     assert sorted(images[:, 0, 0, 0].tolist()) == [0, 1, 2]
 
 
-def test_images_of_files(tmp_path):
-    paths = []
-    for number in range(3):
-        path = tmp_path / f"{number}"
-        path.write_bytes(str(number).encode())
-        paths.append(str(path))
-
-    def decode(contents):
-        numbers = tf.strings.to_number(contents)[:, None, None, None]
-        return numbers, tf.fill(tf.shape(contents), True)
-
-    batches = ImageBatches(
-        np.array(paths, object), [0, 1, 0], 2, 2, decode, read=True
-    )
-    for images, targets, _ in _epoch(batches, 0):
-        for image, target in zip(images.ravel(), targets):
-            assert target.argmax() == [0, 1, 0][int(image)]
+def test_a_picture_that_cannot_be_read_is_an_error():
+    batches = _images(10, bad=5)
+    with pytest.raises(ValueError, match=r"Unreadable: \[5\]"):
+        list(batches.with_rows())
+    batches = _images(10, bad=5)
+    assert batches.error is None
+    with pytest.raises(tf.errors.OpError):
+        for number in range(60):
+            _epoch(batches, number)
+    assert "Unreadable: [5]" in str(batches.error)
 
 
 def test_no_images():

@@ -54,6 +54,36 @@ def test_files_pixels_and_floats_are_the_same():
     np.testing.assert_allclose(of_floats, of_pixels, atol=1e-6)
 
 
+def test_sixteen_bits():
+    preprocessor = make(size=(4, 4))
+    of_wide, valid = preprocessor.encode(
+        tf.constant(PIXELS.astype("uint16") * 257)
+    )
+    of_pixels, _ = preprocessor.encode(tf.constant(PIXELS))
+    np.testing.assert_allclose(of_wide, of_pixels, atol=1e-6)
+    assert valid.numpy().all()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "int8", "bool"])
+def test_other_types_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"Received: images.dtype={dtype}"):
+        make().decode(tf.constant((PIXELS > 9).astype(dtype)))
+
+
+def test_paths_are_files(tmp_path):
+    preprocessor = make(size=(4, 4))
+    paths = []
+    for number, pixels in enumerate(PIXELS):
+        paths.append(str(tmp_path / f"{number}.png"))
+        (tmp_path / f"{number}.png").write_bytes(png(pixels))
+    paths.insert(1, str(tmp_path / "missing.png"))
+    decoded, valid = preprocessor.decode(tf.constant(paths), are_paths=True)
+    assert valid.numpy().tolist() == [True, False, True]
+    assert not decoded[1].numpy().any()
+    expected, _ = preprocessor.decode(tf.constant(PIXELS))
+    np.testing.assert_array_equal(decoded.numpy()[[0, 2]], expected)
+
+
 def test_in_an_input_pipeline():
     preprocessor = make(size=(4, 4))
     files = [png(PIXELS[0]), b"", png(PIXELS[1])]
@@ -87,11 +117,13 @@ def test_channels(channels):
 def test_numbers_that_are_no_picture():
     preprocessor = make(size=(6, 6))
     images = np.tile(PIXELS[:1] / np.float32(255), (6, 1, 1, 1))
-    for row, value in ((1, np.nan), (2, np.inf), (3, 1.5), (4, -0.5)):
+    for row, value in ((1, np.nan), (2, np.inf), (3, 1.05), (4, -0.05)):
         images[row, 1, 2, 0] = value
     decoded, valid = preprocessor.decode(tf.constant(images))
     assert valid.numpy().tolist() == [True] + [False] * 4 + [True]
     assert not decoded.numpy()[1:5].any()
+    rounded = images[:1] * (1 + 1e-6) - 1e-6
+    assert preprocessor.decode(tf.constant(rounded))[1].numpy().all()
     alone, _ = preprocessor.decode(tf.constant(images[:1]))
     np.testing.assert_array_equal(decoded[0], alone[0])
     np.testing.assert_array_equal(decoded[5], alone[0])
@@ -140,6 +172,10 @@ def test_statistics_of_the_training_pictures():
 def test_no_statistics():
     with pytest.raises(ValueError, match="no pictures that can be read"):
         ImagePreprocessor.train([tf.constant([b""])], CLASSES, (3, 5))
+    with pytest.raises(ValueError, match=r"Received: values from 0\.0 to 255"):
+        ImagePreprocessor.train(
+            [tf.constant([[[[0.0], [255.0]]]])], CLASSES, (3, 5)
+        )
     with pytest.raises(ValueError, match="all of one colour"):
         ImagePreprocessor.train([tf.ones((2, 3, 5, 3))], CLASSES, (3, 5))
 

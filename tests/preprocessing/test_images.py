@@ -1,8 +1,10 @@
 import functools
 import io
+import pathlib
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -16,6 +18,7 @@ from preprocessing.images import decode_images
 from preprocessing.images import resize
 from serving.check_saved_model import xla_ops
 
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SIZE = (6, 10)  # height and width of most pictures here
 # All values differ, so that any exchange of pixels or channels shows.
 PIXELS = np.arange(180, dtype="uint8").reshape(*SIZE, 3)
@@ -105,6 +108,61 @@ def test_sixteen_bits_are_kept():
         np.testing.assert_allclose(
             decoded[0, ..., channel], grey / 65535, atol=1e-7
         )
+
+
+def test_sixteen_bits_over_white():
+    # Pillow writes no such file: grey and opacity of 16 bits.
+    samples = np.array([[[20000, 65535], [20000, 13107]]], ">u2")
+    rows = b"\0" + samples.tobytes()
+
+    def chunk(name, content):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    content = (
+        images.PNG_SIGNATURE
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 4, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    decoded, valid = decode([content], size=(1, 2))
+    assert valid.all()
+    grey = 20000 / 65535
+    np.testing.assert_allclose(
+        decoded[0, 0, :, 0], [grey, grey * 0.2 + 0.8], atol=1e-6
+    )
+
+
+_MEMORY = """
+import resource
+import sys
+import tensorflow as tf
+from preprocessing.images import decode_images
+
+decode = tf.function(lambda files: decode_images(files, (8, 8)))
+peaks = []
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        decode(tf.constant([file.read()]))
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print((peaks[1] - peaks[0]) // 1024)
+"""
+
+
+def test_a_photograph_takes_little_memory(tmp_path):
+    # 34 MiB of pixels. As floats they would be 137, and several times so.
+    paths = [tmp_path / "small.png", tmp_path / "large.png"]
+    for path, size in zip(paths, ((4, 4), (4000, 3000))):
+        PIL.Image.new("RGB", size, (9, 99, 200)).save(path, compress_level=1)
+    printed = subprocess.run(
+        [sys.executable, "-c", _MEMORY, *map(str, paths)],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    ).stdout
+    assert int(printed) < 90
 
 
 def test_transparent_pixels_lie_over_white():

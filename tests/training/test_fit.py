@@ -277,3 +277,21 @@ def test_averages_are_those_that_are_scored(batches, model, tmp_path):
     fit(model, recipe, batches, scores, tmp_path, keep=weights.save)
     (found,) = weights.mean()
     np.testing.assert_allclose(found, np.mean(scores.weights, axis=0), 1e-6)
+
+
+def test_an_error_in_the_data_is_raised_as_it_is(
+    model, batches, tmp_path, monkeypatch
+):
+    real = batches.batch
+
+    def fail():
+        batches.error = ValueError("a file is gone")
+        raise batches.error
+
+    def batch(*arguments):
+        tf.py_function(fail, [], [])
+        return real(*arguments)
+
+    monkeypatch.setattr(batches, "batch", batch)
+    with pytest.raises(ValueError, match="a file is gone"):
+        fit(model, _recipe(), batches, dict, tmp_path)

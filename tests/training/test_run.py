@@ -51,6 +51,47 @@ def test_a_start_that_never_trained_may_be_corrected(tmp_path):
     assert not (run.directory / "preprocessor").exists()
 
 
+_FINGERPRINTS = {"train": "a", "validation": "b", "test": "c"}
+
+
+def _learn(run):
+    run.checkpoints.mkdir()
+    (run.checkpoints / "checkpoint").touch()
+
+
+def test_other_data_are_noted_until_something_was_learned(tmp_path):
+    run = Run.start(tmp_path / "run", _configuration())
+    run.start_with(_FINGERPRINTS)
+    (run.directory / "preprocessor").mkdir()
+    run.start_with(_FINGERPRINTS)
+    assert (run.directory / "preprocessor").exists()
+    run.start_with({**_FINGERPRINTS, "train": "new"})
+    assert run.fingerprints["train"] == "new"
+    assert not (run.directory / "preprocessor").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_run_does_not_go_on_with_other_data(tmp_path, split):
+    run = Run.start(tmp_path / "run", _configuration())
+    run.start_with(_FINGERPRINTS)
+    _learn(run)
+    run.start_with(_FINGERPRINTS)
+    run.start_with({**_FINGERPRINTS, "test": "new"})
+    with pytest.raises(
+        ConfigurationError, match=f"phrases have changed .* in {split}$"
+    ):
+        run.start_with({**_FINGERPRINTS, split: "new"})
+    assert run.fingerprints == _FINGERPRINTS
+
+
+def test_a_run_without_fingerprints_goes_on(tmp_path):
+    run = Run.start(tmp_path / "run", _configuration())
+    _learn(run)
+    run.start_with(_FINGERPRINTS)
+    assert run.fingerprints == {}
+    assert run.changed_splits(_FINGERPRINTS, ("train", "test")) == []
+
+
 def test_find_refuses_what_is_no_run(tmp_path):
     with pytest.raises(ConfigurationError, match="no run"):
         Run.find(tmp_path)
@@ -84,7 +125,7 @@ def test_metrics_are_empty_before_the_end(tmp_path):
 def test_the_fitted_run_has_all_its_parts(tiny_run):
     names = {path.name for path in tiny_run.iterdir()}
     assert names == {
-        *("config.yaml", "metrics.json", "preprocessor"),
+        *("config.yaml", "data.json", "metrics.json", "preprocessor"),
         *("checkpoints", "tensorboard"),
     }
     run = Run.find(tiny_run)
@@ -105,5 +146,6 @@ def test_the_fitted_run_has_all_its_parts(tiny_run):
         "evaluation_seconds",
     }
     assert set(metrics["validation"]) == scores
+    assert metrics["data"]["fingerprints"] == run.fingerprints
     losses = [scores["loss"] for scores in metrics["history"]]
     assert losses == sorted(losses, reverse=True)
