@@ -29,17 +29,10 @@ default preset is fitted on its default data set."""
 
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
-    from training.configuration import config_first
-    from training.configuration import fit_parser
-    from training.configuration import resolve
     from training.run import Run
-    from training.start import find_start
+    from training.start import configure
 
-    arguments = fit_parser(argv).parse_args(config_first(argv))
-    configuration = resolve(arguments)
-    start = find_start(configuration)
-    if start is not None:
-        configuration = start.resolve()
+    arguments, configuration = configure(argv)
     dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
     name = arguments.name or f"{configuration.preset}_{dataset}"
     run = Run.start(pathlib.Path(arguments.runs, name), configuration)
