@@ -7,6 +7,7 @@ import numpy as np
 
 from serving.image_classifier import ImageClassification
 from serving.text_classifier import TextClassification
+from training.printable import printable
 
 _SHADES = " ░▒▓█"
 
@@ -151,14 +152,3 @@ def _width(text):
         for character in text
         if not unicodedata.combining(character)
     )
-
-
-def printable(text, longest=200):
-    """The text without what could steer a terminal, cut if it is long."""
-    shown = "".join(
-        character
-        if unicodedata.category(character)[0] != "C"
-        else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
-    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
