@@ -20,7 +20,7 @@ usage: train.py [fit] [--preset NAME] [--dataset NAME] [--FIELD VALUE ...]
        train.py evaluate RUN [--split test] [--decoder beam]
        train.py predict RUN_OR_SAVED_MODEL "a sentence" | FILE | PICTURE ...
        train.py align RUN SOURCE_FILE TARGET_FILE
-       train.py export RUN
+       train.py export RUN_OR_PRETRAINED
        train.py list
 
 `train.py COMMAND --help` tells all about a command. Without arguments the
@@ -29,36 +29,37 @@ default preset is fitted on its default data set."""
 
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
-    from training.configuration import config_first
-    from training.configuration import fit_parser
-    from training.configuration import resolve
+    from training.configuration import card_texts
     from training.run import Run
-    from training.start import find_start
+    from training.start import configure
 
-    arguments = fit_parser(argv).parse_args(config_first(argv))
-    configuration = resolve(arguments)
-    start = find_start(configuration)
-    if start is not None:
-        configuration = start.resolve()
+    arguments, configuration = configure(argv)
     dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
     name = arguments.name or f"{configuration.preset}_{dataset}"
     run = Run.start(pathlib.Path(arguments.runs, name), configuration)
 
-    finished = bool(run.metrics)
-
+    from serving import export_run
+    from serving import exported_version
     from training.fit_run import fit_run
     from training.progress import score_table
 
-    command = shlex.join(["python", "train.py", *argv])
-    metrics = fit_run(configuration, run, arguments.data_dir, command)
-    title = f"validation, {metrics['chosen']}"
-    print(score_table(title, metrics["validation"]))
+    if run.metrics:
+        print(f"{run.directory} is fitted to the end.")
+    else:
+        command = shlex.join(["python", "train.py", *argv])
+        fit_run(configuration, run, arguments.data_dir, command)
+    print(score_table(f"validation, {run.chosen}", run.metrics["validation"]))
+    model = None
+    if arguments.export:
+        directory = f"saved_models/{name}"
+        about = card_texts(arguments)
+        model = exported_version(run, directory) or export_run(
+            run, directory, about=about
+        )
     _show_samples(run, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
-    if arguments.export and not finished:
-        from serving import export_run
-
-        print(f"SavedModel   {export_run(run, f'saved_models/{name}')}")
+    if model:
+        print(f"SavedModel   {model}")
     print(f"TensorBoard  tensorboard --logdir {arguments.runs}")
     print(f"test         python train.py evaluate {run.directory} --split test")
 
@@ -80,6 +81,7 @@ def evaluate(argv):
     import jsonargparse
 
     from training.configuration import configuration_of
+    from training.configuration import DATA_DIR_HELP
     from training.decoding import add_decoding_arguments
     from training.decoding import decoding_of
     from training.evaluate import evaluate_run
@@ -95,10 +97,16 @@ def evaluate(argv):
     parser.add_argument(
         "--split", default="validation", choices=["validation", "test"]
     )
+    parser.add_argument("--data_dir", type=str, help=DATA_DIR_HELP)
     parser.add_argument(
-        "--data_dir", type=str, help="Where the public data sets lie."
+        "--output",
+        type=str,
+        help="File for the answers: a line of names, then a row each, with "
+        "tabs between the columns. Of translators they are source, "
+        "translation, log_probability; of classifiers of texts text, class "
+        "(the right one), label (the one found), probability (of that); of "
+        "pictures the same with path or number for the text.",
     )
-    parser.add_argument("--output", type=str, help="File for the answers.")
     add_decoding_arguments(parser)
     arguments = parser.parse_args(argv)
     run = Run.find(arguments.run)
@@ -110,7 +118,8 @@ def evaluate(argv):
         arguments.output,
         decoding_of(arguments),
     )
-    print(score_table(f"{run.name}, {arguments.split}", scores))
+    title = f"{run.name}, {arguments.split}"
+    print(score_table(title, scores, run.drawings(arguments.split)))
 
 
 def predict(argv):
@@ -118,7 +127,11 @@ def predict(argv):
     parser = argparse.ArgumentParser(
         prog="train.py predict", description=predict.__doc__, allow_abbrev=False
     )
-    parser.add_argument("model", help="A run or a SavedModel.")
+    parser.add_argument(
+        "model",
+        help="A run, a SavedModel, or a folder of Hugging Face. One that "
+        "embeds texts shows which of them are alike.",
+    )
     parser.add_argument(
         "input",
         nargs="+",
@@ -128,18 +141,36 @@ def predict(argv):
     parser.add_argument(
         "--picture", help="PNG file for the attention of the first answer."
     )
+    parser.add_argument(
+        "--output",
+        help="File for the answers, which are not shown then: a row each, "
+        "with tabs between source, translation, log_probability; or text "
+        "(of pictures path), label, probability; or text, embedding.",
+    )
     arguments = parser.parse_args(argv)
 
     import serving
-    from serving.prediction import sources_of
+    from serving import prediction
     from serving.terminal import show
+    from training.configuration import ConfigurationError
 
     model = serving.load(arguments.model)
-    for number, source in enumerate(sources_of(model, arguments.input)):
-        (answer,) = model.explain([source])
-        print(show(source, answer), end="\n\n")
-        if arguments.picture and number == 0:
-            _draw(arguments.picture, answer)
+    sources = prediction.sources_of(model, arguments.input)
+    answers = prediction.answers_of(model, sources)
+    if arguments.picture and sources:
+        if prediction.is_encoder(model):
+            raise ConfigurationError(
+                "A model that embeds texts shows no attention. "
+                f"Received: picture={arguments.picture}"
+            )
+        _draw(arguments.picture, model.explain(sources[:1])[0])
+    if arguments.output:
+        prediction.write_answers(arguments.output, model, answers)
+    elif prediction.is_encoder(model):
+        print(prediction.similarities(sources, [v for _, v in answers]))
+    else:
+        for source, answer in answers:
+            print(show(source, answer), end="\n\n")
 
 
 def _draw(path, answer):
@@ -152,6 +183,8 @@ def _draw(path, answer):
 
 def align(argv):
     """Align the words of given translations by the attention of a run."""
+    from training.configuration import DATA_DIR_HELP
+
     parser = argparse.ArgumentParser(
         prog="train.py align", description=align.__doc__, allow_abbrev=False
     )
@@ -171,7 +204,7 @@ def align(argv):
         help="Choose head and shift on the validation split of this data "
         "set, which has gold alignments, as phrases.",
     )
-    add("--data_dir", help="Where the public data sets lie.")
+    add("--data_dir", help=DATA_DIR_HELP)
     add("--output", help="File for the links, i-j, counted from 0.")
     add("--gold", help="File of gold links: 3-4 is sure, 3p4 possible.")
     add(
@@ -182,50 +215,20 @@ def align(argv):
     )
     arguments = parser.parse_args(argv)
 
-    from datasets import DataError
-    from training import alignment
-    from training.metrics import alignment_error_rate
-    from training.run import Run
+    from training.align_files import align_files
 
-    texts = [
-        alignment.read_lines(path)
-        for path in (arguments.source, arguments.target)
-    ]
-    files = {arguments.source: len(texts[0]), arguments.target: len(texts[1])}
-    gold = None
-    if arguments.gold:
-        gold = alignment.read_gold(arguments.gold, arguments.gold_first_word)
-        files[arguments.gold] = len(gold)
-    if len(set(files.values())) > 1:
-        counts = ", ".join(f"{path} {count}" for path, count in files.items())
-        raise DataError(f"The files must have as many lines: {counts}")
-    aligner = alignment.RunAligner(
-        Run.find(arguments.run), arguments.head, arguments.shift
-    )
-    if arguments.choose_on:
-        errors = aligner.choose(arguments.choose_on, arguments.data_dir)
-        for (head, shift), error in sorted(errors.items(), key=lambda x: x[1]):
-            name = f"{head}, shifted" if shift else head
-            print(f"{name:<30} {error:.4f}", file=sys.stderr)
-    links = aligner.align(*texts)
-    if arguments.output:
-        alignment.write_pharaoh(arguments.output, links)
-    else:
-        print("\n".join(map(alignment.pharaoh, links)))
-    if gold:
-        error = alignment_error_rate(links, gold)
-        shifted = ", shifted" if aligner.shift else ""
-        print(
-            f"alignment error rate {error:.4f} ({aligner.head}{shifted})",
-            file=sys.stderr,
-        )
+    align_files(arguments)
 
 
 def export(argv):
     """Export the best model of a run as the next version of a SavedModel."""
     import jsonargparse
 
+    from serving import export_pretrained
     from serving import export_run
+    from serving.pretrained import is_pretrained_folder
+    from training.configuration import add_card_arguments
+    from training.configuration import card_texts
     from training.decoding import add_decoding_arguments
     from training.decoding import decoding_of
     from training.run import Run
@@ -233,10 +236,15 @@ def export(argv):
     parser = jsonargparse.ArgumentParser(
         prog="train.py export", description=export.__doc__, allow_abbrev=False
     )
-    parser.add_argument("run", type=str, help="Folder of the run.")
     parser.add_argument(
-        "--to", type=str, help="Folder of all versions of the model."
+        "run", type=str, help="Folder of the run, or one of Hugging Face."
     )
+    parser.add_argument(
+        "--to",
+        type=str,
+        help="Folder of all versions of the model; saved_models/<its name>.",
+    )
+    add_card_arguments(parser)
     parser.add_argument(
         "--beam_attention",
         type=bool,
@@ -251,11 +259,15 @@ def export(argv):
     options = {"beam": beam} if beam is not None else {}
     if arguments.beam_attention:
         options["beam_attention"] = True
-    run = Run.find(arguments.run)
-    path = export_run(
-        run, arguments.to or f"saved_models/{run.name}", **options
-    )
-    print(path)
+    options["about"] = card_texts(arguments)
+    directory = arguments.to
+    if not directory:
+        name = pathlib.Path(arguments.run).resolve().name
+        directory = f"saved_models/{name}"
+    if is_pretrained_folder(arguments.run):
+        print(export_pretrained(arguments.run, directory, **options))
+    else:
+        print(export_run(Run.find(arguments.run), directory, **options))
 
 
 def list_all(argv):

@@ -23,8 +23,12 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+import zoo
 from benchmarks import _report
 from training.configuration import configuration_of
+from training.configuration import ConfigurationError
+from training.configuration import DATA_DIR_HELP
+from training.hardware import hardware
 from training.run import Run
 from training.task import load_task
 
@@ -49,7 +53,7 @@ def parse_arguments(arguments=None):
     add("--split", default="test", choices=["validation", "test"])
     add("--share", type=float, default=0.2, help="of the patches")
     add("--seed", type=int, default=0)
-    add("--data_dir", help="where the public data sets lie")
+    add("--data_dir", help=DATA_DIR_HELP)
     return parser.parse_args(arguments)
 
 
@@ -88,9 +92,18 @@ def blank_patches(images, grid_shape):
 
     Returns:
         Boolean `(num_images, num_patches)`, row by row.
+
+    Raises:
+        ConfigurationError: If they do not divide it.
     """
     count, height, width, channels = images.shape
     rows, columns = grid_shape
+    if height % rows or width % columns:
+        raise ConfigurationError(
+            "Rows and columns of patches must divide the picture, or there "
+            "are no patches to leave out. Received: picture of "
+            f"{height} x {width} pixels, {rows} x {columns} patches"
+        )
     # (N, rows, height of a patch, columns, width of a patch, C)
     patches = images.reshape(
         (count, rows, height // rows, columns, width // columns, channels)
@@ -162,6 +175,8 @@ class Maps:
 def measure(maps, task, preprocessor, split, share, seed):
     """The fall of the right class's probability, `{map: (num_images,)}`."""
     generator = np.random.default_rng(seed)
+    empty = np.zeros((1, *preprocessor.image_shape), np.float32)
+    blank_patches(empty, maps.model.grid_shape_of(empty))  # or an error, now
     validation = task.splits["validation"]
     total, count = 0.0, 0
     for start in range(0, len(validation), _BATCH):
@@ -211,10 +226,19 @@ def _shown(mean, low, high):
 
 
 def main(arguments=None):
-    """Run the test and print its table."""
+    """Run the test and print its table.
+
+    A test on the test split is noted in the run, as an evaluation is.
+    """
     options = parse_arguments(arguments)
     run = Run.find(options.run)
     configuration = configuration_of(run.config)
+    model = zoo.get_preset(configuration.preset).model
+    if model.task != "image_classification":
+        raise ConfigurationError(
+            "Patches are those of classifiers of pictures. "
+            f"Received: run={options.run}, for {model.task}"
+        )
     task = load_task(configuration, options.data_dir, [options.split])
     preprocessor = run.load_preprocessor()
     falls = measure(
@@ -226,6 +250,17 @@ def main(arguments=None):
         options.seed,
     )
     count = len(falls["rollout"])
+    if options.split == "test":
+        run.add_test_run(
+            {
+                "hardware": hardware(),
+                "benchmark": "deletion",
+                "share": options.share,
+                "seed": options.seed,
+                "falls": {k: float(v.mean()) for k, v in falls.items()},
+                task.scored: count,
+            }
+        )
     print(f"{count:,} pictures, {options.share:.0%} of the patches left out\n")
     print(_report.markdown_table(HEADER, table(falls, options.seed)))
 

@@ -1,6 +1,8 @@
 """What leaves the house: exported models, and how programs use them."""
 
+from serving.export import export_pretrained
 from serving.export import export_run
+from serving.export import exported_version
 from serving.image_classifier import ImageClassification
 from serving.image_classifier import ImageClassifier
 from serving.load import load
@@ -18,6 +20,8 @@ __all__ = [
     "TextEncoder",
     "Translation",
     "Translator",
+    "export_pretrained",
     "export_run",
+    "exported_version",
     "load",
 ]

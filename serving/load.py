@@ -9,6 +9,8 @@ from serving.atomic import versions
 from serving.graphs import graph_of_run
 from serving.image_classifier import ImageClassifier
 from serving.image_classifier_graph import ImageClassifierGraph
+from serving.pretrained import graph_of_pretrained
+from serving.pretrained import is_pretrained_folder
 from serving.text_classifier import TextClassifier
 from serving.text_classifier import TextEncoder
 from serving.text_classifier_graph import TextClassifierGraph
@@ -42,7 +44,7 @@ def load(path):
 
     Args:
         path: A run, a SavedModel, or a folder of versions of one, of which
-            the newest is taken.
+            the newest is taken; or a folder of Hugging Face.
 
     Returns:
         A `Translator`, `TextClassifier` or `ImageClassifier`; a
@@ -64,7 +66,10 @@ def load(path):
     if (path / "saved_model.pb").exists():
         loaded = tf.saved_model.load(str(path))
         return _kind(path, loaded.signatures)(loaded.signatures, loaded)
-    graph = graph_of_run(Run.find(path))
+    if is_pretrained_folder(path):
+        graph = graph_of_pretrained(path)
+    else:
+        graph = graph_of_run(Run.find(path))
     return _OF_GRAPH[type(graph)](graph.signatures(), graph)
 
 

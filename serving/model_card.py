@@ -9,40 +9,71 @@ import tensorflow as tf
 import tensorflow_text
 
 import zoo
+from serving.disclosure import command_without_folders
+from serving.disclosure import public_data
+from serving.disclosure import public_test_runs
+from serving.disclosure import without_folders
 from serving.warmup import input_specs
 
 
-def model_card(run, graph, example, command):
+def model_card(run, graph, example, command="", about=None):
     """The card of an exported model.
+
+    It holds scores, sizes and names of classes, and examples of built-in
+    data only. Of paths it has the last part.
 
     Args:
         run: The `training.run.Run`.
         graph: What `make_graph` gave.
         example: `{input name: tensor}` of an example.
         command: The command that fitted the model.
+        about: What its owner says of it, as `licence` and `description`.
 
     Returns:
         A dictionary that `json` can write.
     """
     config, metrics = run.config, run.metrics
-    # Runs of earlier versions chose among epochs only.
-    chosen = metrics.get("chosen", f"epoch {metrics['best_epoch']}")
     preset = zoo.get_preset(config["preset"])
     return {
         "name": run.name,
+        **(about or {}),
         "preset": preset.name,
         "paper": preset.paper,
         "parameters": graph.model.count_params(),
-        "data": metrics["data"],
+        "data": public_data(metrics["data"]),
         "metrics": {
             "validation": metrics["validation"],
-            "chosen": f"{chosen} by validation {config['validation_metric']}",
-            "test_runs": run.test_runs,
+            "chosen": (
+                f"{run.chosen} by validation {config['validation_metric']}"
+            ),
+            "test_runs": public_test_runs(run),
         },
-        "command": command or metrics["command"],
+        "command": command_without_folders(command or metrics["command"]),
         "training_seconds": round(metrics["training_seconds"]),
         "hardware": metrics["hardware"],
-        "configuration": config,
+        "configuration": without_folders(config),
+        **_abilities(graph, example),
+    }
+
+
+def pretrained_card(name, graph, example, about=None):
+    """The card of a model that was fitted by others.
+
+    Args:
+        name: Of the folder of Hugging Face.
+        graph, example, about: As for `model_card`.
+    """
+    return {
+        "name": name,
+        **(about or {}),
+        "parameters": graph.model.count_params(),
+        **_abilities(graph, example),
+    }
+
+
+def _abilities(graph, example):
+    """What a graph can do, and by which libraries."""
+    return {
         "signatures": {
             name: _signature(function)
             for name, function in graph.signatures().items()

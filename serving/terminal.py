@@ -7,6 +7,7 @@ import numpy as np
 
 from serving.image_classifier import ImageClassification
 from serving.text_classifier import TextClassification
+from training.printable import printable
 
 _SHADES = " ░▒▓█"
 
@@ -151,18 +152,3 @@ def _width(text):
         for character in text
         if not unicodedata.combining(character)
     )
-
-
-def printable(text, longest=200):
-    """The text without what could steer a terminal, cut if it is long."""
-    shown = "".join(map(_printable_character, text))
-    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-
-
-def _printable_character(character):
-    category = unicodedata.category(character)
-    # Control, format (direction marks among them), surrogate and unassigned;
-    # the separators of lines and paragraphs.
-    if category[0] == "C" or category in ("Zl", "Zp"):
-        return "\N{REPLACEMENT CHARACTER}"
-    return character

@@ -180,6 +180,44 @@ def test_evaluate_notes_each_test_run(tiny_run, capsys):
         assert abs(float(row["log_probability"]) - answer.score) < 1e-3
 
 
+def test_a_test_run_is_noted_before_anything_is_written(tiny_run, refused):
+    shutil.copytree(tiny_run, "run")
+    pathlib.Path("folder").mkdir()
+    command = ["evaluate", "run", "--split", "test", "--output", "folder"]
+    with pytest.raises(OSError, match="folder"):
+        train.main(command)
+    assert len(Run("run").test_runs) == 1
+
+
+def test_a_finished_run_is_exported_if_it_is_not_yet(
+    tiny_run, tiny_fit, capsys, monkeypatch
+):
+    shutil.copytree(tiny_run, "runs/tiny")
+    metrics = pathlib.Path("runs/tiny/metrics.json").read_bytes()
+    models = pathlib.Path("saved_models/tiny")
+
+    def fail(*arguments):
+        raise FloatingPointError("killed before the samples")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_show_samples", fail)
+        assert train.main([*tiny_fit, "--export", "false"]) == 2
+        assert not models.exists()
+        assert train.main(tiny_fit) == 2
+    assert [path.name for path in models.iterdir()] == ["1"]
+    # Again the same, and also where there are other versions.
+    (models / "2").mkdir()
+    for _ in range(2):
+        assert train.main(tiny_fit) == 0
+        assert f"SavedModel   {models / '1'}" in capsys.readouterr().out
+    assert sorted(path.name for path in models.iterdir()) == ["1", "2"]
+    assert pathlib.Path("runs/tiny/metrics.json").read_bytes() == metrics
+    card = models / "1" / "model_card.json"
+    card.write_text(card.read_text("utf-8").replace('"loss": ', '"loss": 1'))
+    assert train.main(tiny_fit) == 0
+    assert f"SavedModel   {models / '3'}" in capsys.readouterr().out
+
+
 def test_evaluate_on_validation_notes_nothing(tiny_run, capsys):
     shutil.copytree(tiny_run, "run")
     assert train.main(["evaluate", "run"]) == 0
@@ -246,6 +284,37 @@ def test_help_of_a_command(name, capsys):
         for field in ("--epochs", "--model.hidden_dim", "--data.num_train"):
             assert field in printed
         assert "Most passes over the training data" in printed
+
+
+@pytest.mark.parametrize(
+    ("argv", "field"),
+    [
+        (["--preset", "vision_transformer_tiny"], "--data.test_path"),
+        (
+            ["--dataset", "csv:", "--preset", "transformer_classifier_tiny"],
+            "--data.text_column",
+        ),
+        (["--dataset", "tsv:PATH"], "--data.source_column"),
+    ],
+)
+def test_help_needs_no_path(argv, field, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(["fit", *argv, "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert field in printed
+    assert "ATTENTION_ZOO_DATA" in printed
+    # Without --help, it does.
+    assert train.main(argv) == 2
+    assert "A path must follow" in capsys.readouterr().err
+
+
+def test_the_columns_of_answers_are_told(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["evaluate", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "source, translation, log_probability" in printed
+    assert "label (the one found)" in printed
 
 
 def test_an_unknown_command_is_named(capsys):

@@ -1,13 +1,12 @@
 """How good a classifier is, and where it errs."""
 
-import csv
-
 import numpy as np
 import tensorflow as tf
 
 from summaries import confusion_matrix_png
 from summaries import contact_sheet
 from training.resume import write_atomically
+from training.tsv_file import write_tsv
 
 # Errors that an evaluation lists.
 _MOST_ERRORS = 10
@@ -40,7 +39,7 @@ class ClassificationEvaluator:
             reduce_retracing=True,
         )
 
-    def evaluate(self, in_detail=False):
+    def evaluate(self):
         """All scores of the split.
 
         Returns:
@@ -152,22 +151,18 @@ class ClassificationEvaluator:
     def write(self, path):
         """Write a row for each example, by tabs, after `evaluate`: what it
         is, its class, the predicted class and its probability."""
-
-        def write_rows(path):
-            with open(path, "w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-                names = list(self.examples.describe(0))
-                writer.writerow([*names, "class", "label", "probability"])
+        write_tsv(
+            path,
+            [*self.examples.describe(0), "class", "label", "probability"],
+            (
+                (
+                    *self.examples.describe(row).values(),
+                    self.class_names[right],
+                    self.class_names[found],
+                    f"{self.probabilities[row, found]:.6f}",
+                )
                 for row, (right, found) in enumerate(
                     zip(self.labels, self.predicted)
-                ):
-                    writer.writerow(
-                        [
-                            *self.examples.describe(row).values(),
-                            self.class_names[right],
-                            self.class_names[found],
-                            f"{self.probabilities[row, found]:.6f}",
-                        ]
-                    )
-
-        write_atomically(path, write_rows)
+                )
+            ),
+        )

@@ -14,6 +14,12 @@ from training.recipe import RECIPES
 
 DEFAULT_PRESET = "bahdanau_translator_tiny"
 
+DATA_DIR_HELP = (
+    "Folder in which public data sets are looked for first (default: none); "
+    "then in the one that the environment variable ATTENTION_ZOO_DATA names "
+    "and in the user's cache, to which they are downloaded in the end."
+)
+
 # Arguments of a model that come from the data, or from what it starts from.
 _FROM_DATA = {
     "source_vocabulary_size",
@@ -86,7 +92,7 @@ def fit_parser(argv):
         chosen = _first_choice(argv)
         preset = zoo.get_preset(chosen.preset)
         dataset = chosen.dataset or preset.dataset
-        loader = datasets.loader(dataset)
+        loader = _loader(dataset, argv)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     parser = jsonargparse.ArgumentParser(
@@ -108,11 +114,11 @@ def fit_parser(argv):
     parser.add_argument(
         "--runs", default="runs", help="Folder of all runs (default: runs)."
     )
+    parser.add_argument("--data_dir", type=str, help=DATA_DIR_HELP)
     parser.add_argument(
-        "--data_dir", type=str, help="Folder where the public data sets lie."
-    )
-    parser.add_argument(
-        "--init_from", type=str, help="A run to start from (fine-tuning)."
+        "--init_from",
+        type=str,
+        help="A run, or a folder of Hugging Face, to start from (fine-tuning).",
     )
     parser.add_argument(
         "--export",
@@ -120,6 +126,7 @@ def fit_parser(argv):
         default=True,
         help="Whether to export the model in the end.",
     )
+    add_card_arguments(parser)
     parser.add_class_arguments(RECIPES[preset.model.task])
     parser.add_class_arguments(PREPROCESSING[preset.model.task])
     parser.add_class_arguments(preset.model, "model", skip=_FROM_DATA)
@@ -132,6 +139,32 @@ def fit_parser(argv):
         }
     )
     return parser
+
+
+def add_card_arguments(parser):
+    """Give a parser the options for the card of an exported model."""
+    parser.add_argument(
+        "--licence", type=str, help="Licence of the model, for its card."
+    )
+    parser.add_argument(
+        "--description", type=str, help="What the model is, for its card."
+    )
+
+
+def card_texts(arguments):
+    """Those of these options that were given, as a dictionary."""
+    names = ("licence", "description")
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: text for name, text in given.items() if text}
+
+
+def _loader(dataset, argv):
+    """The loader of a data set; where help is asked for, also without the
+    path that must follow the colon."""
+    kind, colon, _ = dataset.partition(":")
+    if colon and {"-h", "--help"} & set(argv):
+        return datasets.loader(f"{kind}:any")
+    return datasets.loader(dataset)
 
 
 def config_first(argv):

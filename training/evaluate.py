@@ -26,7 +26,7 @@ def evaluate_run(
         configuration: Its `FitConfiguration`.
         split: `"validation"` or `"test"`.
         data_dir: Folder where public data lie.
-        output: File for the answers, one a line; or None.
+        output: File for the answers, a row each; or None.
         decoding: `zoo.Decoding`, how a translator searches; greedy by
             default.
 
@@ -55,19 +55,20 @@ def evaluate_run(
         chosen=run.metrics.get("validation"),
     )
     started = time.perf_counter()
-    scores = evaluator.evaluate(in_detail=True)
+    scores = evaluator.evaluate()
     scores["seconds"] = time.perf_counter() - started
     scores |= evaluator.details()
     scores[task.scored] = len(task.splits[split])
-    evaluator.draw(run.directory / "evaluation" / split)
-    if output:
-        evaluator.write(output)
     if changed:
         scores["changed_splits"] = changed
     if decoding is not None:
         scores["decoding"] = dataclasses.asdict(decoding)
+    # First of all: what fails later does not undo that it was looked at.
     if split == "test":
         scores["test_runs"] = run.add_test_run(
             {"hardware": hardware(), **scores}
         )
+    evaluator.draw(run.drawings(split))
+    if output:
+        evaluator.write(output)
     return scores

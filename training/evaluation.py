@@ -1,6 +1,5 @@
 """Scores of a translator on sentence pairs."""
 
-import csv
 import functools
 import time
 
@@ -14,9 +13,10 @@ from training import metrics
 from training.alignment import AttentionLinks
 from training.alignment import cross_attention
 from training.alignment import heads_of
-from training.resume import write_atomically
 from training.translation import Pairs
 from training.translation import tokenize_pairs
+from training.tsv_file import TRANSLATION_COLUMNS
+from training.tsv_file import write_tsv
 
 
 class TranslationEvaluator:
@@ -53,6 +53,7 @@ class TranslationEvaluator:
         self.batches = PairBatches(tokenized, tokens_per_batch)
         self.alignment_head = alignment_head
         self.translations = None  # of the last `evaluate`, with their scores
+        self.tokens_per_second = None  # likewise
         self.errors = {}  # of the last `evaluate`: by head, of the alignment
         self._translate = tf.function(
             functools.partial(model.translate, decoding=decoding),
@@ -60,37 +61,25 @@ class TranslationEvaluator:
         )
         self._compare = tf.function(self._compare_batch, reduce_retracing=True)
 
-    def evaluate(self, in_detail=False):
+    def evaluate(self):
         """All scores of the split.
-
-        Args:
-            in_detail: Whether to compute BLEU also on Moses tokens, as the
-                papers do.
 
         Returns:
             A dictionary: `loss` (cross-entropy a token, in nats),
-            `token_accuracy`, those of `metrics.text_scores`, with
-            `in_detail` `bleu_tokenized`, where gold alignments are known
-            `alignment_error_rate` and, of several heads, `alignment_head`,
-            where it is known which pairs hold values that training never saw
-            `exact_match_novel`, and with `in_detail` `tokens_per_second`, of
-            the translations.
+            `token_accuracy`, those of `metrics.text_scores`, where gold
+            alignments are known `alignment_error_rate` and, of several
+            heads, `alignment_head`, and where it is known which pairs hold
+            values that training never saw `exact_match_novel`.
         """
         scores, links = self.teacher_forced()
         started = time.perf_counter()
         *self.translations, num_tokens = self.translate()
-        seconds = time.perf_counter() - started
+        self.tokens_per_second = num_tokens / (time.perf_counter() - started)
         translations, _ = self.translations
         lowercase = self.preprocessor.source_tokenizer.lowercase
         scores |= metrics.text_scores(
             translations, self.pairs.targets, lowercase=lowercase
         )
-        if in_detail:
-            scores["tokens_per_second"] = num_tokens / seconds
-        if in_detail and self.target_language:
-            scores["bleu_tokenized"] = metrics.tokenized_bleu(
-                translations, self.pairs.targets, self.target_language
-            )
         if links:
             scores |= self._alignment_scores(links)
         if self.pairs.novel is not None and self.pairs.novel.any():
@@ -112,12 +101,23 @@ class TranslationEvaluator:
         return scores | ({"alignment_head": head} if len(links) > 1 else {})
 
     def details(self):
-        """BLEU by the length of the source, and of several heads the error
-        rates of their alignments, after `evaluate`."""
-        found = {}
+        """What says more, after `evaluate`.
+
+        Returns:
+            A dictionary: `tokens_per_second` of the translations; where the
+            target language is known BLEU on Moses tokens, as the papers
+            compute it, `bleu_tokenized`, and that by the length of the
+            source, `by_source_length`; and of several heads the
+            `alignment_error_rates`.
+        """
+        found = {"tokens_per_second": self.tokens_per_second}
         if self.target_language:
+            translations, _ = self.translations
+            found["bleu_tokenized"] = metrics.tokenized_bleu(
+                translations, self.pairs.targets, self.target_language
+            )
             found["by_source_length"] = by_source_length(
-                self.pairs, self.translations[0], self.target_language
+                self.pairs, translations, self.target_language
             )
         if len(self.errors) > 1:
             found["alignment_error_rates"] = self.errors
@@ -129,8 +129,16 @@ class TranslationEvaluator:
     def write(self, path):
         """Write rows of source, translation and log-probability, by tabs,
         after `evaluate`."""
-        rows = zip(self.pairs.sources, *self.translations)
-        write_atomically(path, lambda path: write_translations(path, rows))
+        write_tsv(
+            path,
+            TRANSLATION_COLUMNS,
+            (
+                (source, translation, f"{score:.6f}")
+                for source, translation, score in zip(
+                    self.pairs.sources, *self.translations
+                )
+            ),
+        )
 
     def translate(self):
         """Translate all source sentences.
@@ -234,12 +242,3 @@ def by_source_length(pairs, translations, target_language, bins=4):
             }
         )
     return result
-
-
-def write_translations(path, rows):
-    """Write rows of source, translation and log-probability, by tabs."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(("source", "translation", "log_probability"))
-        for source, translation, score in rows:
-            writer.writerow((source, translation, f"{score:.6f}"))

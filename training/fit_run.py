@@ -14,6 +14,7 @@ from training.fit import best_epoch
 from training.fit import fit
 from training.hardware import hardware
 from training.start import find_start
+from training.suited_recipe import suited_recipe
 from training.task import load_task
 
 # Samples whose attention is drawn, and at most how many times in a fit.
@@ -58,7 +59,8 @@ def fit_run(configuration, run, data_dir=None, command=""):
         f"{model.count_params():,} parameters"
     )
     task.check_model(recipe, model)
-    for note in task.loaded.notes:
+    recipe, shorter = suited_recipe(configuration, batches.steps_per_epoch)
+    for note in (*task.loaded.notes, *shorter):
         print(f"note       {note}")
     pretraining = task.pretrain(
         recipe, model, preprocessor, batches, run.pretraining

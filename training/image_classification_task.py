@@ -112,7 +112,6 @@ def _read_file(path):
 class ImageClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Images`."""
 
-    preprocessor = ImagePreprocessor
     examples = scored = "images"
 
     def read(self, name):

@@ -6,8 +6,6 @@ import tensorflow as tf
 
 from preprocessing.normalization import normalize_text
 
-SIGNATURES = ("bleu", "chrf")
-
 
 def text_scores(translations, references, lowercase=False):
     """BLEU, chrF and exact match of translations.

@@ -6,6 +6,11 @@ import sys
 import keras
 import tqdm
 
+from training.printable import printable
+
+# Classes of which the confusion matrix has its place on a terminal.
+_MOST_CLASSES = 20
+
 
 class ProgressBar(keras.callbacks.Callback):
     """One bar over all steps of the training, with rate and time left.
@@ -52,16 +57,29 @@ class StopWhenNotFinite(keras.callbacks.Callback):
             )
 
 
-def score_table(title, scores):
-    """Scores as lines of text under a title."""
+def score_table(title, scores, drawings=None):
+    """Scores as lines of text under a title.
+
+    Args:
+        title: What was scored.
+        scores: As an evaluation gives them.
+        drawings: Folder in which a confusion matrix is drawn that is too
+            large to be shown here.
+    """
     lines = [f"\n{title}:"]
     for name, value in scores.items():
+        if name == "confusion_matrix" and len(value) > _MOST_CLASSES:
+            value = f"{drawings}/confusion_matrix.png"
         rows = value if isinstance(value, list) else [value]
-        lines += [f"  {name:<22} {_shown(row)}" for row in rows]
+        lines += [f"  {_shown(name):<22} {_shown(row)}" for row in rows]
     return "\n".join(lines)
 
 
 def _shown(value):
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+        return ", ".join(
+            f"{_shown(key)} {_shown(each)}" for key, each in value.items()
+        )
+    if isinstance(value, str):
+        return printable(value)
     return f"{value:.4f}" if isinstance(value, float) else value

@@ -1,10 +1,12 @@
 """A run: the folder in which everything about one fit lies."""
 
 import json
+import os
 import pathlib
 import shutil
 
 import keras
+import portalocker
 import yaml
 
 from preprocessing import load_preprocessor
@@ -13,6 +15,8 @@ from training.configuration import differences
 from training.configuration import read_yaml
 from training.resume import write_atomically
 from training.resume import write_json
+
+_LOCK_TIMEOUT = 600  # seconds
 
 
 class Run:
@@ -181,13 +185,23 @@ class Run:
         write_json(self.directory / "metrics.json", metrics)
 
     @property
+    def chosen(self):
+        """Which model was kept in the end, as `epoch 3`."""
+        # Runs of earlier versions chose among epochs only.
+        metrics = self.metrics
+        return metrics.get("chosen", f"epoch {metrics['best_epoch']}")
+
+    @property
     def test_runs(self):
         """All evaluations on the test split so far."""
         path = self.directory / "test_runs.jsonl"
         if not path.exists():
             return []
-        lines = path.read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return _whole_lines(path.read_bytes())
+
+    def drawings(self, split):
+        """Folder of the drawings of the evaluations on a split."""
+        return self.directory / "evaluation" / split
 
     def add_test_run(self, result):
         """Note an evaluation on the test split.
@@ -195,12 +209,30 @@ class Run:
         Returns:
             How many there were by now, this one included.
         """
-        with open(
-            self.directory / "test_runs.jsonl", "a", encoding="utf-8"
-        ) as file:
-            file.write(json.dumps(result, ensure_ascii=False) + "\n")
-        return len(self.test_runs)
+        line = json.dumps(result, ensure_ascii=False).encode() + b"\n"
+        path = self.directory / "test_runs.jsonl"
+        # Two evaluations may end at the same time.
+        with portalocker.Lock(path, "a+b", timeout=_LOCK_TIMEOUT) as file:
+            file.seek(0)
+            before = file.read()
+            if before and not before.endswith(b"\n"):
+                line = b"\n" + line  # after what a kill left of a line
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        return len(_whole_lines(before + line))
 
     def _read_json(self, name):
         path = self.directory / name
         return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def _whole_lines(content):
+    """The objects in a file of JSON lines, of which a kill may have cut one."""
+    results = []
+    for line in content.split(b"\n"):
+        try:
+            results.append(json.loads(line))
+        except ValueError:  # an empty or a half line
+            continue
+    return results

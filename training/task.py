@@ -37,8 +37,6 @@ class Task(abc.ABC):
         ConfigurationError: If a split that is needed has no examples.
     """
 
-    # Class of the preprocessor.
-    preprocessor: type
     # What an example is called in messages, and what an evaluation counts.
     examples = "examples"
     scored = "examples"

@@ -45,7 +45,6 @@ class Texts:
 class TextClassificationTask(ClassificationTask):
     """See `Task`; the splits are `Texts`."""
 
-    preprocessor = TextClassificationPreprocessor
     examples = scored = "texts"
 
     def read(self, name):

@@ -26,7 +26,6 @@ _WATCHED = 6
 class TranslationTask(Task):
     """See `Task`; the splits are `Pairs`."""
 
-    preprocessor = TranslationPreprocessor
     examples, scored = "pairs", "sentences"
 
     def read(self, name):

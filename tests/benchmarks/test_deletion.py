@@ -1,10 +1,14 @@
+import types
+
 import numpy as np
 import pytest
 
 import zoo
 from benchmarks import deletion
 from preprocessing import ImagePreprocessor
+from training.configuration import ConfigurationError
 from training.image_classification_task import Images
+from training.run import Run
 
 
 def test_the_highest_are_left_out():
@@ -59,6 +63,41 @@ class _Task:
 
     def labels(self, preprocessor, split):
         return self.splits[split].labels
+
+
+def test_patches_that_do_not_divide_the_picture_are_refused():
+    with pytest.raises(ConfigurationError, match="4 x 7 pixels, 2 x 3 patch"):
+        deletion.blank_patches(np.zeros((1, 4, 7, 1)), (2, 3))
+
+
+def test_a_test_is_noted_in_the_run(tmp_path, monkeypatch, capsys):
+    run = Run(tmp_path / "run")
+    config = {"preset": "vision_transformer_tiny_digits"}
+    configuration = types.SimpleNamespace(**config)
+    run.load_model = run.load_preprocessor = lambda: None
+    monkeypatch.setattr(deletion.Run, "find", lambda path: run)
+    monkeypatch.setattr(deletion.Run, "config", config)
+    monkeypatch.setattr(
+        deletion, "configuration_of", lambda config: configuration
+    )
+    task = types.SimpleNamespace(scored="images")
+    monkeypatch.setattr(deletion, "load_task", lambda *arguments: task)
+    falls = {"rollout": np.array([0.5, 0.25]), "random": np.zeros(2)}
+    monkeypatch.setattr(deletion, "measure", lambda *arguments: falls)
+    run.directory.mkdir()
+    deletion.main(["run", "--split", "validation"])
+    assert run.test_runs == []
+    deletion.main(["run"])
+    assert "rollout" in capsys.readouterr().out
+    (noted,) = run.test_runs
+    assert noted["benchmark"] == "deletion"
+    assert noted["falls"] == {"rollout": 0.375, "random": 0.0}
+    assert noted["images"] == 2
+
+
+def test_a_model_for_texts_has_no_patches(tiny_run):
+    with pytest.raises(ConfigurationError, match="for translation"):
+        deletion.main([str(tiny_run)])
 
 
 @pytest.mark.parametrize("pooling", ["class_token", "mean", "attention"])

@@ -59,14 +59,31 @@ def test_pictures_and_a_folder_of_them(image_saved_model, capsys):
     assert pathlib.Path("map.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
+def test_answers_into_a_file(image_saved_model, capsys):
+    pathlib.Path("one.png").write_bytes(encoded(pixels(0, 20, 30)))
+    pathlib.Path("two.png").write_text("no picture")
+    command = ["predict", str(image_saved_model), "one.png", "two.png"]
+    assert train.main([*command, "--output", "out.tsv"]) == 0
+    assert capsys.readouterr().out == ""
+    (answer,) = serving.load(image_saved_model).explain(["one.png"])
+    names, one, two = pathlib.Path("out.tsv").read_text().splitlines()
+    assert names == "path\tlabel\tprobability"
+    path, label, probability = one.split("\t")
+    assert (path, label) == ("one.png", answer.label)
+    assert float(probability) == pytest.approx(answer.probability, abs=1e-5)
+    assert two == "two.png\t\t0.000000"
+
+
 def test_what_cannot_be_done_is_one_message(
     image_saved_model, text_saved_model, encoder_saved_model, capsys
 ):
     assert "none.png" in refused(capsys, image_saved_model, "none.png")
     pathlib.Path("latin.txt").write_bytes("été".encode("latin-1"))
     assert "latin.txt" in refused(capsys, text_saved_model, "latin.txt")
-    message = refused(capsys, encoder_saved_model, "a fine film")
-    assert "no classes to show" in message
+    message = refused(
+        capsys, encoder_saved_model, "a fine film", "--picture", "map.png"
+    )
+    assert "shows no attention" in message
     pathlib.Path("bad.png").write_text("no picture")
     message = refused(
         capsys, image_saved_model, "bad.png", "--picture", "map.png"

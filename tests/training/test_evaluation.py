@@ -37,7 +37,7 @@ def evaluator(fitted, pairs):
 
 @pytest.fixture(scope="module")
 def scores(evaluator):
-    return evaluator.evaluate(in_detail=True)
+    return evaluator.evaluate()
 
 
 def test_the_scores_are_those_of_the_best_epoch(scores, tiny_run):

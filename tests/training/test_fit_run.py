@@ -5,12 +5,10 @@ import pytest
 
 from datasets import DataError
 from training import fit_run as module
-from training.configuration import config_first
 from training.configuration import ConfigurationError
-from training.configuration import fit_parser
-from training.configuration import resolve
 from training.fit_run import fit_run
 from training.run import Run
+from training.start import configure
 
 _SMALL = [
     *("--validation_metric", "loss", "--jit", "false"),
@@ -39,8 +37,7 @@ def prepare(tmp_path, monkeypatch):
 
     def run(*argv, name="run", data_dir=None):
         argv = [str(argument) for argument in argv]
-        parsed = fit_parser(argv).parse_args(config_first(argv))
-        configuration = resolve(parsed)
+        _, configuration = configure(argv)
         found["run"] = Run.start(tmp_path / name, configuration)
         found["metrics"] = fit_run(
             configuration, found["run"], data_dir, "python train.py"
@@ -203,7 +200,8 @@ def test_fine_tuning_starts_with_the_weights_of_the_run(fine_tune, tiny_run):
 def test_fine_tuning_of_another_model_is_refused(fine_tune):
     with pytest.raises(ConfigurationError) as error:
         fine_tune("--model.hidden_dim", "16")
-    assert "model.hidden_dim=8" in str(error.value)
+    assert "`model.hidden_dim` belongs to the weights" in str(error.value)
+    assert "where it is 8" in str(error.value)
     assert "model.hidden_dim=16" in str(error.value)
 
 

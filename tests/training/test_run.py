@@ -1,4 +1,7 @@
+import concurrent.futures
 import json
+import os
+import time
 
 import pytest
 
@@ -113,6 +116,36 @@ def test_test_runs_are_counted(tmp_path):
     assert run.add_test_run({"bleu": 2.5}) == 2
     assert run.test_runs == [{"bleu": 1.5, "é": "ü"}, {"bleu": 2.5}]
     assert len((tmp_path / "test_runs.jsonl").read_text().splitlines()) == 2
+
+
+def test_half_a_line_of_a_kill_is_passed_over(tmp_path):
+    run = Run(tmp_path)
+    run.add_test_run({"text": "a\u2028b\x85c"})
+    path = tmp_path / "test_runs.jsonl"
+    with open(path, "ab") as file:
+        file.write('{"text": "é'.encode()[:-1])
+    assert run.test_runs == [{"text": "a\u2028b\x85c"}]
+    assert run.add_test_run({"bleu": 1.5}) == 2
+    assert run.test_runs[1] == {"bleu": 1.5}
+
+
+def test_test_runs_that_end_together_wait_for_each_other(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    result = {"text": "x" * 100_000}
+    inside, most = [], []
+
+    def write(file):
+        inside.append(file)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.remove(file)
+
+    monkeypatch.setattr(os, "fsync", write)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(run.add_test_run, [result] * 8))
+    assert sorted(counts) == list(range(1, 9))
+    assert run.test_runs == [result] * 8
+    assert most == [1] * 8
 
 
 def test_metrics_are_empty_before_the_end(tmp_path):

@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.serving import classifier_runs
 from training import fit_run as module
-from training.configuration import config_first
 from training.configuration import ConfigurationError
-from training.configuration import fit_parser
-from training.configuration import resolve
 from training.fit_run import fit_run
 from training.run import Run
-from training.start import find_start
+from training.start import configure
 
 BERT = pathlib.Path(__file__).parents[1] / "zoo" / "golden" / "bert"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -58,8 +56,7 @@ def prepare(tmp_path, data, monkeypatch):
 
     def run(*argv, name="run"):
         argv = ["--dataset", f"csv:{data}", *map(str, argv)]
-        configuration = resolve(fit_parser(argv).parse_args(config_first(argv)))
-        configuration = find_start(configuration).resolve()
+        _, configuration = configure(argv)
         started = Run.start(tmp_path / name, configuration)
         fit_run(configuration, started)
         return found["model"], started
@@ -108,11 +105,15 @@ def test_a_folder_with_another_head(prepare, folder, head):
     assert "embedding_pooling" not in run.config["model"]
 
 
-def test_a_folder_of_another_family(prepare, folder):
-    with pytest.raises(
-        ConfigurationError, match="holds a TransformerClassifier"
-    ):
-        prepare("--preset", "vision_transformer_base", "--init_from", folder)
+@pytest.mark.parametrize("wrong", ["vision_transformer_base", "bahdanau"])
+def test_a_folder_of_another_family(wrong, prepare, folder):
+    options = {"bahdanau": ["--model.readout_dim", "8"]}.get(wrong, [])
+    preset = {"bahdanau": "bahdanau_translator_tiny"}.get(wrong, wrong)
+    with pytest.raises(ConfigurationError) as error:
+        prepare("--preset", preset, "--init_from", folder, *options)
+    task = zoo.get_preset(preset).model.task
+    assert "holds a TransformerClassifier, for text_class" in str(error.value)
+    assert f"for {task}" in str(error.value)
 
 
 def test_a_folder_that_cannot_be_read(prepare, folder):
@@ -123,9 +124,83 @@ def test_a_folder_that_cannot_be_read(prepare, folder):
         )
 
 
-def test_another_architecture_than_the_weights(prepare, folder):
-    with pytest.raises(ConfigurationError, match=r"num_layers|encoder"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model.num_layers", 7], r"model\.num_layers.* is 2.*_layers=7"),
+        # The default of the preset, too.
+        (["--model.num_layers", 12], r"model\.num_layers=12"),
+        (["--lowercase", "false"], "`lowercase` .*is True.*lowercase=False"),
+        (["--tokenizer", "word"], "`tokenizer` .*tokenizer=word"),
+        (["--vocabulary_size", 99], "vocabulary_size=99"),
+        (["--max_sequence_length", 9999], "max_sequence_length=9999"),
+    ],
+)
+def test_what_the_weights_do_not_allow_is_refused(
+    options, message, prepare, folder
+):
+    with pytest.raises(ConfigurationError, match=message):
         prepare(
             *("--preset", "transformer_classifier_base"),
-            *("--init_from", folder, "--model.num_layers", 7),
+            *("--init_from", folder, *options),
         )
+
+
+def test_what_was_asked_for_wins_even_if_it_is_the_default(folder, tmp_path):
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["hidden_dropout_prob"] = 0.35
+    path.write_text(json.dumps(config))
+    start = (
+        *("--preset", "transformer_classifier_base"),
+        *("--init_from", str(folder)),
+    )
+    default = zoo.get_preset(start[1]).architecture["dropout"]
+    assert configure(start)[1].model["dropout"] == 0.35
+    typed = configure([*start, "--model.dropout", str(default)])[1]
+    assert typed.model["dropout"] == default != 0.35
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"model: {{dropout: {default}, pooling: mean}}\n")
+    from_file = configure([*start, "--config", str(settings)])[1]
+    assert from_file.model["dropout"] == default
+    assert from_file.model["pooling"] == "mean"
+    positions = config["max_position_embeddings"]
+    assert from_file.preprocessing.max_sequence_length == positions
+
+
+def test_a_run_of_another_task_is_refused(prepare, tiny_run):
+    with pytest.raises(ConfigurationError) as error:
+        prepare(
+            *("--preset", "transformer_classifier_tiny"),
+            *("--init_from", tiny_run),
+        )
+    message = str(error.value)
+    assert "BahdanauTranslator, for translation" in message
+    assert "TransformerClassifier, for text_classification" in message
+    assert f"init_from={tiny_run}" in message
+
+
+def test_a_folder_of_neither_kind_is_refused(prepare, tmp_path):
+    for start in (tmp_path, tmp_path / "none", tmp_path / "texts.csv"):
+        with pytest.raises(ConfigurationError, match="no run and no folder"):
+            prepare("--init_from", start)
+
+
+def test_the_size_of_a_run_s_pictures(image_start):
+    left_to_the_run = configure([*image_start, "--height", "0"])[1]
+    assert left_to_the_run.preprocessing.height == 8
+    assert configure([*image_start, "--width", "12"])[1] == left_to_the_run
+    with pytest.raises(ConfigurationError, match=r"`width` .*is 12.*width=16"):
+        configure([*image_start, "--width", "16"])
+
+
+@pytest.fixture
+def image_start(tmp_path):
+    """Arguments of a fit that starts from a run whose data gave the size."""
+    preset = "vision_transformer_tiny_digits"
+    run = Run.start(tmp_path / "images", configure(["--preset", preset])[1])
+    model, preprocessor = classifier_runs.image_model()
+    run.save_preprocessor(preprocessor)
+    run.checkpoints.mkdir()
+    model.save(run.model_path)
+    return ["--preset", preset, "--init_from", str(run.directory)]
