@@ -1,43 +1,38 @@
-"""Attention in TensorBoard: the callback, the diagnostics, the pictures."""
+"""Attention in TensorBoard: the callback, the diagnostics, the pictures.
 
-from summaries.attention_summary import AttentionSummary
-from summaries.confusion_matrices import confusion_matrix_png
-from summaries.contact_sheets import contact_sheet
-from summaries.diagnostics import diagnose
-from summaries.maps import attention_map
-from summaries.maps import attention_map_png
-from summaries.patch_maps import patch_map
-from summaries.patch_maps import patch_map_png
-from summaries.patch_maps import rollout_picture
-from summaries.patch_maps import rollout_picture_png
-from summaries.rollout import classifier_rollout
-from summaries.samples import AttentionSamples
-from summaries.sides import PatchSide
-from summaries.sides import PooledSide
-from summaries.sides import Side
-from summaries.token_strips import token_strip
-from summaries.token_strips import token_strip_png
-from summaries.writing import write_attention
-from summaries.writing import write_rollout
+Names are imported when they are asked for, so that TensorBoard, which imports
+the plugin only, starts as fast as without.
+"""
 
-__all__ = [
-    "AttentionSamples",
-    "AttentionSummary",
-    "PatchSide",
-    "PooledSide",
-    "Side",
-    "attention_map",
-    "attention_map_png",
-    "classifier_rollout",
-    "confusion_matrix_png",
-    "contact_sheet",
-    "diagnose",
-    "patch_map",
-    "patch_map_png",
-    "rollout_picture",
-    "rollout_picture_png",
-    "token_strip",
-    "token_strip_png",
-    "write_attention",
-    "write_rollout",
-]
+import importlib
+
+_MODULES = {
+    "AttentionSamples": "samples",
+    "AttentionSummary": "attention_summary",
+    "PatchSide": "sides",
+    "PooledSide": "sides",
+    "Side": "sides",
+    "attention_map": "maps",
+    "attention_map_png": "maps",
+    "classifier_rollout": "rollout",
+    "confusion_matrix_png": "confusion_matrices",
+    "contact_sheet": "contact_sheets",
+    "diagnose": "diagnostics",
+    "patch_map": "patch_maps",
+    "patch_map_png": "patch_maps",
+    "rollout_picture": "patch_maps",
+    "rollout_picture_png": "patch_maps",
+    "token_strip": "token_strips",
+    "token_strip_png": "token_strips",
+    "write_attention": "writing",
+    "write_rollout": "writing",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)

@@ -34,12 +34,13 @@ class AttentionSummary(keras.callbacks.Callback):
             `["encoder/11/self", "pooling"]`; all by default.
         max_images: How many samples get a map, 0 for none. The diagnostics
             are of all.
+        max_samples: How many samples the Attention tab has, 0 for none.
         model: The model whose attention is looked at, if it isn't the one
             that is fitted, as the model inside a wrapper.
 
     Raises:
-        TypeError: If `layers` is a string, or `max_images` is no number.
-        ValueError: If `max_images` is below 0. On the first write, or as a
+        TypeError: If `layers` is a string, or a number is none.
+        ValueError: If a number is below 0. On the first write, or as a
             fit of a built model starts, if the samples don't fit the scores
             or nothing has a name in `layers`.
 
@@ -50,7 +51,14 @@ class AttentionSummary(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, log_dir, samples, layers=None, max_images=4, *, model=None
+        self,
+        log_dir,
+        samples,
+        layers=None,
+        max_images=4,
+        max_samples=4,
+        *,
+        model=None,
     ):
         super().__init__()
         if isinstance(layers, str):
@@ -58,15 +66,19 @@ class AttentionSummary(keras.callbacks.Callback):
                 "`layers` must be a list of names, as [name]. "
                 f"Received: layers={layers!r}"
             )
-        if operator.index(max_images) < 0:
-            raise ValueError(
-                "`max_images` must be 0 or more. "
-                f"Received: max_images={max_images}"
-            )
+        for name, count in (
+            ("max_images", max_images),
+            ("max_samples", max_samples),
+        ):
+            if operator.index(count) < 0:
+                raise ValueError(
+                    f"`{name}` must be 0 or more. Received: {name}={count}"
+                )
         self.log_dir = log_dir
         self.samples = samples
         self.layers = layers
         self.max_images = max_images
+        self.max_samples = max_samples
         self.watched_model = model
         self._inputs = keras.tree.map_structure(
             tf.convert_to_tensor, samples.inputs
@@ -102,14 +114,21 @@ class AttentionSummary(keras.callbacks.Callback):
         if not scores and not scalars:
             return
         self.write_scalars(step, scalars or {})
+        rollout = self._rollout(recorded)
         write_attention(
             self._writer,
             scores,
             self.samples.sides_of,
             step,
             max_images=self.max_images,
+            max_samples=self.max_samples,
+            rollout=rollout,
+            alignments=self.samples.alignments,
         )
-        self._write_rollout(recorded, step)
+        if rollout is not None:
+            write_rollout(
+                self._writer, *rollout, step, max_images=self.max_images
+            )
 
     def write_scalars(self, step, scalars):
         """Write nothing but `{tag: value}`."""
@@ -144,16 +163,14 @@ class AttentionSummary(keras.callbacks.Callback):
             for layer, scores in scores_inside(model, recorded).items()
         }
 
-    def _write_rollout(self, recorded, step):
+    def _rollout(self, recorded):
+        """The rollout and the side of its tokens, or None."""
         layers = encoder_layers(recorded)
         if layers is None:
-            return
+            return None
         _, side = self.samples.sides_of(layers[0])
         pooling = getattr(self._watched(), "pooling", None)
-        rollout = classifier_rollout(recorded, side, pooling == "class_token")
-        write_rollout(
-            self._writer, rollout, side, step, max_images=self.max_images
-        )
+        return classifier_rollout(recorded, side, pooling == "class_token"), side
 
     def close(self):
         """Close the event file; the next write starts another."""

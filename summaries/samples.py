@@ -3,6 +3,7 @@
 import dataclasses
 import fnmatch
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from summaries.sides import PatchSide
@@ -54,6 +55,9 @@ class AttentionSamples:
             query side `"pooled"` stands for the queries of a pooling. What
             no pattern fits goes by `DEFAULT_LAYER_SIDES`, where the sides
             are called `source` and `target`.
+        alignments: For each sample the gold alignment of its tokens, pairs
+            `(target, source)` counted from 0, where it is known; the
+            Attention tab shows it over cross-attention.
     """
 
     inputs: Any
@@ -61,6 +65,7 @@ class AttentionSamples:
     layer_sides: Mapping[str, tuple[str, str]] = dataclasses.field(
         default_factory=dict
     )
+    alignments: Sequence[Sequence[tuple[int, int]]] | None = None
 
     def __post_init__(self):
         if not self.sides:

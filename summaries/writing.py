@@ -2,26 +2,41 @@
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto import summary_pb2
 
 from summaries.diagnostics import diagnose
 from summaries.maps import attention_map
 from summaries.patch_maps import patch_map
 from summaries.patch_maps import rollout_picture
+from summaries.score_index import write_scores
 from summaries.sides import PatchSide
 from summaries.sides import PooledSide
 from summaries.sides import Side
 from summaries.token_strips import token_strip
 
 
-def write_attention(writer, scores, tokens, step, *, max_images=4):
-    """Write the attention of one step: scalars and maps.
+def write_attention(
+    writer,
+    scores,
+    tokens,
+    step,
+    *,
+    max_images=4,
+    max_samples=4,
+    rollout=None,
+    alignments=None,
+):
+    """Write the attention of one step: scalars, maps, and the scores.
 
     Tags are `attention/entropy/<layer>`, `attention/max_weight/<layer>`,
     `attention/padding_leak/<layer>`, for more than one head
     `attention/head_redundancy/<layer>` (see `summaries.diagnostics`), and
     the images `attention/maps/<layer>`, one for each sample: where patches
     are looked at, the weights over the picture (see `patch_map`), else a heat
-    map with the tokens on its axes.
+    map with the tokens on its axes. The scores themselves, for the Attention
+    tab, are in a file beside the events (see `summaries.score_files`), whose
+    name is under `attention/scores/<layer>`; at most 32 MB a step, before it
+    is packed, or one sample.
 
     Args:
         writer: As of `tf.summary.create_file_writer(log_dir)`. What
@@ -35,6 +50,13 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
             where the layers differ.
         step: Number of the step.
         max_images: How many samples get a map, from the first on.
+        max_samples: How many samples the Attention tab has, likewise; 0 for
+            none.
+        rollout: How much the summary of an encoder holds of each token,
+            `(batch_size, length)`, and the side of these tokens, for the
+            tab; or None.
+        alignments: For each sample the gold alignment of its tokens, pairs
+            `(query, key)` counted from 0, for the tab; or None.
 
     Raises:
         ValueError: If scores and tokens do not fit.
@@ -48,17 +70,54 @@ def write_attention(writer, scores, tokens, step, *, max_images=4):
     """
     if not isinstance(scores, dict):
         scores = {"scores": scores}
-    for layer, values in scores.items():
-        query, key = tokens(layer) if callable(tokens) else tokens
-        _write_layer(
-            writer,
-            layer,
-            np.asarray(values),
-            _as_side(query),
-            _as_side(key),
-            step,
-            max_images,
+    scores = {layer: np.asarray(values) for layer, values in scores.items()}
+
+    sides = {
+        layer: tuple(
+            map(_as_side, tokens(layer) if callable(tokens) else tokens)
         )
+        for layer in scores
+    }
+    for layer, values in scores.items():
+        _write_layer(writer, layer, values, *sides[layer], step, max_images)
+    if not max_samples or not scores:
+        return
+    path = write_scores(
+        log_dir_of(writer),
+        scores,
+        sides.__getitem__,
+        step,
+        max_samples=max_samples,
+        rollout=rollout,
+        alignments=alignments,
+    )
+    metadata = summary_pb2.SummaryMetadata()
+    metadata.plugin_data.plugin_name = "attention"
+    with writer.as_default(step):
+        for layer in scores:
+            tf.summary.write(
+                f"attention/scores/{layer}", path.name, metadata=metadata
+            )
+
+
+def log_dir_of(writer):
+    """The folder that a writer of events writes into.
+
+    Args:
+        writer: As of `tf.summary.create_file_writer(log_dir)`.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    # TensorFlow keeps the folder, but shows it nowhere.
+    made_by = getattr(writer, "_init_op_fn", None)
+    folder = getattr(made_by, "keywords", {}).get("logdir")
+    if folder is None:
+        raise TypeError(
+            "`writer` must be one of `tf.summary.create_file_writer`. "
+            f"Received: writer={writer!r}"
+        )
+    return tf.get_static_value(tf.convert_to_tensor(folder)).decode()
 
 
 def write_rollout(writer, rollout, side, step, *, max_images=4):

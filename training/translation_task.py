@@ -129,6 +129,10 @@ class TranslationTask(Task):
         start = tf.fill([tf.shape(target)[0], 1], START_ID)
         before = tf.concat([start, target[:, :-1]], axis=1)
         written = _side(preprocessor.target_tokenizer, target)
+        alignments = None
+        if pairs.alignments is not None:
+            tokenized, _ = tokenize_pairs(preprocessor, pairs, with_links=True)
+            alignments = tokenized.links.to_list()
         return AttentionSamples(
             inputs={"source": source, "target": before},
             sides={
@@ -141,6 +145,7 @@ class TranslationTask(Task):
                 ),
             },
             layer_sides={"decoder/*/self": ("target", "before")},
+            alignments=alignments,
         )
 
     def describe(self):

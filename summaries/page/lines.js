@@ -1,0 +1,158 @@
+// Lines between the tokens that ask and those that are looked at.
+
+import { headColor } from "./colors.js";
+import { tokenElement } from "./labels.js";
+
+const ROW = 22; // pixels between tokens
+const WIDTH = 260; // of the lines
+const WEAKEST = 0.02; // no line below
+const MOST_LINES = 4000;
+
+export class LineView {
+  /**
+   * @param {object} given `{data, shape, queries, keys, heads, title}`; `data`
+   *   has all heads, `heads` is the set of those shown.
+   * @param {(head: number) => void} given.toggle A head was clicked.
+   */
+  constructor(given) {
+    Object.assign(this, given);
+    this.element = document.createElement("figure");
+    this.element.className = "lines";
+    const caption = document.createElement("figcaption");
+    caption.textContent = `${this.title}: point at a word to see where it looks`;
+    this.element.append(caption, this.chips(), this.plot());
+    this.show(null, null);
+  }
+
+  chips() {
+    const [count] = this.shape;
+    const chips = document.createElement("div");
+    chips.className = "chips";
+    chips.setAttribute("role", "group");
+    chips.setAttribute("aria-label", "heads");
+    for (let head = 0; head < count; head++) {
+      const chip = document.createElement("button");
+      chip.type = "button";
+      chip.className = "chip";
+      chip.textContent = `head ${head}`;
+      chip.style.setProperty("--color", headColor(head, count));
+      chip.setAttribute("aria-pressed", String(this.heads.has(head)));
+      chip.addEventListener("click", () => {
+        if (this.heads.has(head)) this.heads.delete(head);
+        else this.heads.add(head);
+        chip.setAttribute("aria-pressed", String(this.heads.has(head)));
+        this.show(this.row, this.column);
+        this.toggle(head);
+      });
+      chips.append(chip);
+    }
+    return chips;
+  }
+
+  plot() {
+    const plot = document.createElement("div");
+    plot.className = "lines-plot";
+    this.left = this.column_("queries", this.queries, (n) => this.show(n, null));
+    this.right = this.column_("keys", this.keys, (n) => this.show(null, n));
+    const height = ROW * Math.max(this.queries.length, this.keys.length);
+    this.svg = svgElement("svg", { width: WIDTH, height });
+    this.svg.setAttribute("aria-hidden", "true");
+    plot.append(this.left, this.svg, this.right);
+    plot.addEventListener("pointerleave", () => this.show(null, null));
+    return plot;
+  }
+
+  column_(kind, tokens, point) {
+    const list = document.createElement("ol");
+    list.className = `words ${kind}`;
+    tokens.forEach((token, number) => {
+      const item = document.createElement("li");
+      const button = tokenElement("button", token);
+      button.type = "button";
+      button.addEventListener("pointerenter", () => point(number));
+      button.addEventListener("focus", () => point(number));
+      item.append(button);
+      list.append(item);
+    });
+    return list;
+  }
+
+  /** Shows the lines of one query or one key, or all if both are null. */
+  show(row, column) {
+    Object.assign(this, { row, column });
+    const [count, rows, columns] = this.shape;
+    const found = [];
+    for (const head of this.heads) {
+      for (let t = row ?? 0; t < (row === null ? rows : row + 1); t++) {
+        const first = column ?? 0;
+        const end = column === null ? columns : column + 1;
+        for (let s = first; s < end; s++) {
+          const weight = this.data[(head * rows + t) * columns + s];
+          if (weight >= WEAKEST) found.push([weight, head, t, s]);
+        }
+      }
+    }
+    if (found.length > MOST_LINES) {
+      found.sort((left, right) => right[0] - left[0]);
+      found.length = MOST_LINES;
+    }
+    const groups = new Map(); // one path for many lines of one look
+    for (const [weight, head, t, s] of found) {
+      const level = Math.max(1, Math.round(weight * 12));
+      const key = head * 16 + level;
+      const [y1, y2] = [(t + 0.5) * ROW, (s + 0.5) * ROW];
+      const bend = WIDTH / 2;
+      const path = `M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${WIDTH} ${y2}`;
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push(path);
+    }
+    this.svg.replaceChildren(
+      ...Array.from(groups, ([key, paths]) => {
+        const level = key % 16;
+        return svgElement("path", {
+          d: paths.join(""),
+          fill: "none",
+          stroke: headColor(Math.floor(key / 16), count),
+          "stroke-opacity": (0.15 + (0.85 * level) / 12).toFixed(2),
+          "stroke-width": (0.6 + level / 5).toFixed(2),
+        });
+      }),
+    );
+    this.shade(this.right, row, (s) => this.strongest(row, s));
+    this.shade(this.left, column, (t) => this.strongest(t, column));
+    this.mark(this.left, row);
+    this.mark(this.right, column);
+  }
+
+  /** The greatest weight of a pair over the heads shown. */
+  strongest(row, column) {
+    const [, rows, columns] = this.shape;
+    let most = 0;
+    for (const head of this.heads) {
+      const weight = this.data[(head * rows + row) * columns + column];
+      if (weight > most) most = weight;
+    }
+    return most;
+  }
+
+  shade(list, chosen, weightOf) {
+    Array.from(list.children).forEach((item, number) => {
+      const weight = chosen === null ? 0 : weightOf(number);
+      item.firstChild.style.setProperty("--weight", weight.toFixed(3));
+    });
+  }
+
+  mark(list, chosen) {
+    Array.from(list.children).forEach((item, number) => {
+      item.firstChild.classList.toggle("pointed", number === chosen);
+    });
+  }
+}
+
+export function svgElement(name, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) {
+    element.setAttribute(key, value);
+  }
+  return element;
+}

@@ -1,0 +1,177 @@
+// A picture with its patches: where one looks, the class token, rollout.
+
+import { weightColor } from "./colors.js";
+import { format } from "./numbers.js";
+
+const SIZE = 360; // pixels of the longer side of the picture
+
+export class PatchView {
+  /**
+   * @param {object} given
+   * @param {object} given.side `{picture, grid, num_prefix_tokens}`.
+   * @param {string} given.address Of the picture.
+   * @param {Float32Array} given.data Of one head, `(rows, columns)`.
+   * @param {number[]} given.shape `[1, queries, keys]`.
+   * @param {boolean} given.asksPatches Whether the queries are the patches.
+   * @param {Float32Array|null} given.rollout Of all tokens, or the patches.
+   * @param {string} given.title
+   */
+  constructor(given) {
+    Object.assign(this, given);
+    [this.rows, this.columns] = this.side.grid;
+    this.prefix = this.side.num_prefix_tokens;
+    this.element = document.createElement("figure");
+    this.element.className = "patches";
+    const caption = document.createElement("figcaption");
+    caption.textContent = this.title;
+    this.readout = document.createElement("output");
+    this.readout.className = "readout";
+    this.readout.setAttribute("aria-live", "polite");
+    this.element.append(caption, this.choices(), this.stage(), this.readout);
+    this.show(this.start());
+  }
+
+  start() {
+    if (this.prefix && this.asksPatches) return "class";
+    return this.rollout ? "rollout" : "mean";
+  }
+
+  choices() {
+    const group = document.createElement("div");
+    group.className = "chips";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "what is shown over the picture");
+    this.buttons = {};
+    const kinds = {
+      ...(this.prefix && this.asksPatches ? { class: "class token" } : {}),
+      mean: this.asksPatches ? "mean of all queries" : "mean of the queries",
+      ...(this.rollout ? { rollout: "rollout" } : {}),
+    };
+    for (const [kind, text] of Object.entries(kinds)) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "chip";
+      button.textContent = text;
+      button.addEventListener("click", () => this.show(kind));
+      this.buttons[kind] = button;
+      group.append(button);
+    }
+    return group;
+  }
+
+  stage() {
+    const stage = document.createElement("div");
+    stage.className = "stage";
+    stage.tabIndex = 0;
+    stage.setAttribute("role", "application");
+    stage.setAttribute(
+      "aria-label",
+      `picture of ${this.rows} by ${this.columns} patches; click one, or go ` +
+        "with the arrow keys, to see where it looks",
+    );
+    const picture = document.createElement("img");
+    picture.src = this.address;
+    picture.alt = "";
+    this.overlay = document.createElement("canvas");
+    Object.assign(this.overlay, { width: this.columns, height: this.rows });
+    this.cursor = document.createElement("div");
+    this.cursor.className = "mark cross";
+    this.cursor.hidden = true;
+    const scale = SIZE / Math.max(this.rows, this.columns);
+    this.scale = scale;
+    stage.style.width = `${scale * this.columns}px`;
+    stage.style.height = `${scale * this.rows}px`;
+    stage.append(picture, this.overlay, this.cursor);
+    const patchAt = (event) => {
+      const box = stage.getBoundingClientRect();
+      const row = Math.floor((event.clientY - box.top) / scale);
+      const column = Math.floor((event.clientX - box.left) / scale);
+      const inside =
+        row >= 0 && column >= 0 && row < this.rows && column < this.columns;
+      return inside ? row * this.columns + column : null;
+    };
+    stage.addEventListener("pointermove", (event) => {
+      const patch = patchAt(event);
+      if (patch !== null) this.tell(patch);
+    });
+    stage.addEventListener("click", (event) => {
+      const patch = patchAt(event);
+      if (patch !== null && this.asksPatches) this.show(patch);
+    });
+    stage.addEventListener("keydown", (event) => this.onKey(event));
+    return stage;
+  }
+
+  onKey(event) {
+    const step = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -this.columns,
+      ArrowDown: this.columns,
+    }[event.key];
+    if (!step || !this.asksPatches) return;
+    event.preventDefault();
+    const now = typeof this.kind === "number" ? this.kind + step : 0;
+    if (now >= 0 && now < this.rows * this.columns) this.show(now);
+  }
+
+  /** @param {string|number} kind `class`, `mean`, `rollout`, or a patch. */
+  show(kind) {
+    this.kind = kind;
+    this.weights = this.weightsOf(kind);
+    for (const [name, button] of Object.entries(this.buttons)) {
+      button.setAttribute("aria-pressed", String(name === kind));
+    }
+    const most = this.weights.reduce((a, b) => Math.max(a, b || 0), 1e-12);
+    const context = this.overlay.getContext("2d");
+    const image = context.createImageData(this.columns, this.rows);
+    this.weights.forEach((weight, place) => {
+      const color = weightColor(weight / most);
+      const shown = Number.isNaN(weight) ? 1 : 0.15 + (0.7 * weight) / most;
+      image.data.set([...color, 255 * shown], place * 4);
+    });
+    context.putImageData(image, 0, 0);
+    this.cursor.hidden = typeof kind !== "number";
+    if (typeof kind === "number") {
+      const [row, column] = this.placeOf(kind);
+      this.cursor.style.left = `${column * this.scale}px`;
+      this.cursor.style.top = `${row * this.scale}px`;
+      this.cursor.style.width = this.cursor.style.height = `${this.scale}px`;
+      this.tell(kind);
+    } else {
+      this.readout.textContent = `greatest weight ${format(most)}`;
+    }
+  }
+
+  placeOf(patch) {
+    return [Math.floor(patch / this.columns), patch % this.columns];
+  }
+
+  tell(patch) {
+    const [row, column] = this.placeOf(patch);
+    const from =
+      typeof this.kind === "number"
+        ? `patch ${this.placeOf(this.kind).join(", ")} → `
+        : "";
+    this.readout.textContent =
+      `${from}patch ${row}, ${column}  ${format(this.weights[patch])}`;
+  }
+
+  /** Weights of the patches. */
+  weightsOf(kind) {
+    const count = this.rows * this.columns;
+    if (kind === "rollout") {
+      return this.rollout.slice(this.rollout.length - count);
+    }
+    const [, queries, keys] = this.shape;
+    const rowOf = (query) =>
+      this.data.slice(query * keys + this.prefix, (query + 1) * keys);
+    if (kind === "class") return rowOf(0);
+    if (typeof kind === "number") return rowOf(this.prefix + kind);
+    const mean = new Float32Array(count);
+    for (let query = 0; query < queries; query++) {
+      rowOf(query).forEach((weight, n) => (mean[n] += weight / queries));
+    }
+    return mean;
+  }
+}

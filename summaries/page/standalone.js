@@ -1,0 +1,18 @@
+// The entry of a file that holds its own data.
+
+import { App } from "./app.js";
+import { documentOf } from "./answers.js";
+import { DocumentSource } from "./documents.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function follow() {
+  document.documentElement.dataset.theme = dark.matches ? "dark" : "light";
+}
+
+dark.addEventListener("change", follow);
+follow();
+const app = new App(document.body, {});
+const text = document.getElementById("data").textContent;
+const { name, answer, layers } = JSON.parse(text);
+app.open(new DocumentSource([documentOf(answer, name, layers)]), {});
