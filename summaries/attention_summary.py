@@ -170,7 +170,9 @@ class AttentionSummary(keras.callbacks.Callback):
             return None
         _, side = self.samples.sides_of(layers[0])
         pooling = getattr(self._watched(), "pooling", None)
-        return classifier_rollout(recorded, side, pooling == "class_token"), side
+        return classifier_rollout(
+            recorded, side, pooling == "class_token"
+        ), side
 
     def close(self):
         """Close the event file; the next write starts another."""

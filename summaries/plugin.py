@@ -69,7 +69,10 @@ class AttentionPlugin(base_plugin.TBPlugin):
             return _json(file.index)
 
     def _scores(self, arguments):
-        sample, layer = _number(arguments, "sample"), _number(arguments, "layer")
+        sample, layer = (
+            _number(arguments, "sample"),
+            _number(arguments, "layer"),
+        )
         with self._file(arguments) as file:
             scores = file.scores(sample, layer)
         if "head" in arguments:
