@@ -126,7 +126,7 @@ class _Sides:
 
 def _by_head(values, query, key, layer):
     """`{diagnostic: one number a head}`; None where there is none."""
-    batch_size, num_heads, query_length, key_length = values.shape
+    batch_size, _, query_length, key_length = values.shape
     query_mask = query.mask_of(batch_size, query_length, layer)
     key_mask = key.mask_of(batch_size, key_length, layer)
     masks = {"padding_leak": (query_mask, key_mask)}

@@ -12,7 +12,8 @@ function follow() {
 
 dark.addEventListener("change", follow);
 follow();
-const app = new App(document.body, {});
+// Read before the page takes the place of what is there.
 const text = document.getElementById("data").textContent;
 const { name, answer, layers } = JSON.parse(text);
+const app = new App(document.body, {});
 app.open(new DocumentSource([documentOf(answer, name, layers)]), {});
