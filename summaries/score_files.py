@@ -21,6 +21,7 @@ import os
 import pathlib
 import re
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -29,6 +30,15 @@ VERSION = 1
 # Most bytes of the scores of one step, before they are packed. Of more
 # samples than fit only the first are kept, one in any case.
 MOST_BYTES = 32_000_000
+_DAMAGE = (
+    OSError,
+    EOFError,
+    TypeError,
+    ValueError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _NAME = re.compile(r"(\d{12})\.npz")
 _PICTURE = re.compile(r"[0-9a-f]{32}\.png")
 
@@ -127,29 +137,37 @@ class StepFile:
     def __init__(self, log_dir, step):
         self.path = pathlib.Path(log_dir, FOLDER, f"{int(step):012d}.npz")
         try:
-            # Its members are read when they are asked for.
-            self._arrays = np.load(self.path, allow_pickle=False)
+            self._file = open(self.path, "rb")
         except FileNotFoundError as error:
             raise ScoreFileError(f"There is no step {step} here.") from error
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except OSError as error:
             raise self._damaged(error) from error
-        text = self.array("index").tobytes()
         try:
-            self.index = json.loads(text)
-            version = self.index["version"]
-        except (ValueError, KeyError, TypeError) as error:
+            self.index = self._open()
+        except ScoreFileError:
+            self._file.close()
+            raise
+
+    def _open(self):
+        try:
+            # Its members are read when they are asked for.
+            self._arrays = np.load(self._file, allow_pickle=False)
+            index = json.loads(self.array("index").tobytes())
+            version = index["version"]
+        except _DAMAGE as error:
             raise self._damaged(error) from error
         if version != VERSION:
             raise ScoreFileError(
                 f"{self.path} was written by another version of this "
                 f"project: version={version!r}, read is {VERSION}"
             )
+        return index
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._arrays.close()
+        self._file.close()
 
     def array(self, name):
         """An array of the file.
@@ -161,7 +179,7 @@ class StepFile:
             return self._arrays[name]
         except KeyError as error:
             raise ScoreFileError(f"{self.path} has no {name!r}.") from error
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from error
 
     def scores(self, sample, layer):
