@@ -120,6 +120,7 @@ class AttentionSummary(keras.callbacks.Callback):
             scores,
             self.samples.sides_of,
             step,
+            log_dir=self.log_dir,
             max_images=self.max_images,
             max_samples=self.max_samples,
             rollout=rollout,

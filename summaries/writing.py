@@ -1,5 +1,7 @@
 """Writes attention as TensorBoard shows it."""
 
+import warnings
+
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import summary_pb2
@@ -21,6 +23,7 @@ def write_attention(
     tokens,
     step,
     *,
+    log_dir=None,
     max_images=4,
     max_samples=4,
     rollout=None,
@@ -49,6 +52,9 @@ def write_attention(
             sample. A function of the layer's name that gives such a pair
             where the layers differ.
         step: Number of the step.
+        log_dir: The folder that the writer writes into, which it does not
+            tell. Without it there is nothing for the Attention tab, and a
+            warning says so.
         max_images: How many samples get a map, from the first on.
         max_samples: How many samples the Attention tab has, likewise; 0 for
             none.
@@ -66,7 +72,8 @@ def write_attention(
     >>> writer = tf.summary.create_file_writer("runs/mine")
     >>> with layers.record_attention() as scores:
     ...     model(inputs)
-    >>> write_attention(writer, scores, (target_tokens, source_tokens), 0)
+    >>> tokens = target_tokens, source_tokens
+    >>> write_attention(writer, scores, tokens, 0, log_dir="runs/mine")
     """
     if not isinstance(scores, dict):
         scores = {"scores": scores}
@@ -82,8 +89,15 @@ def write_attention(
         _write_layer(writer, layer, values, *sides[layer], step, max_images)
     if not max_samples or not scores:
         return
+    if log_dir is None:
+        warnings.warn(
+            "The Attention tab gets no scores: `log_dir` must say into which "
+            "folder the writer writes, or `max_samples` be 0.",
+            stacklevel=2,
+        )
+        return
     path = write_scores(
-        log_dir_of(writer),
+        log_dir,
         scores,
         sides.__getitem__,
         step,
@@ -98,26 +112,6 @@ def write_attention(
             tf.summary.write(
                 f"attention/scores/{layer}", path.name, metadata=metadata
             )
-
-
-def log_dir_of(writer):
-    """The folder that a writer of events writes into.
-
-    Args:
-        writer: As of `tf.summary.create_file_writer(log_dir)`.
-
-    Raises:
-        TypeError: If it is none.
-    """
-    # TensorFlow keeps the folder, but shows it nowhere.
-    made_by = getattr(writer, "_init_op_fn", None)
-    folder = getattr(made_by, "keywords", {}).get("logdir")
-    if folder is None:
-        raise TypeError(
-            "`writer` must be one of `tf.summary.create_file_writer`. "
-            f"Received: writer={writer!r}"
-        )
-    return tf.get_static_value(tf.convert_to_tensor(folder)).decode()
 
 
 def write_rollout(writer, rollout, side, step, *, max_images=4):
