@@ -1,5 +1,7 @@
 """What a fit is told, by preset, file and command line."""
 
+import types
+
 import pytest
 import yaml
 
@@ -7,6 +9,7 @@ import zoo
 from training.configuration import config_first
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
+from training.configuration import default_name
 from training.configuration import differences
 from training.configuration import fit_parser
 from training.configuration import read_yaml
@@ -216,3 +219,28 @@ def test_differences():
         "  gone: 5 in the run, (none) now",
     ]
     assert differences(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "dataset", "name"),
+    [
+        (
+            "bahdanau_translator_tiny",
+            "phrases",
+            "bahdanau_translator_tiny_phrases",
+        ),
+        (
+            "vision_transformer_tiny_digits",
+            "digits",
+            "vision_transformer_tiny_digits",
+        ),
+        (
+            "vision_transformer_tiny_digits",
+            "images:a/b.c",
+            "vision_transformer_tiny_digits_b",
+        ),
+    ],
+)
+def test_default_name(preset, dataset, name):
+    configuration = types.SimpleNamespace(preset=preset, dataset=dataset)
+    assert default_name(configuration) == name
