@@ -222,25 +222,15 @@ def test_differences():
 
 
 @pytest.mark.parametrize(
-    ("preset", "dataset", "name"),
+    ("dataset", "name"),
     [
-        (
-            "bahdanau_translator_tiny",
-            "phrases",
-            "bahdanau_translator_tiny_phrases",
-        ),
-        (
-            "vision_transformer_tiny_digits",
-            "digits",
-            "vision_transformer_tiny_digits",
-        ),
-        (
-            "vision_transformer_tiny_digits",
-            "images:a/b.c",
-            "vision_transformer_tiny_digits_b",
-        ),
+        ("phrases", "vision_transformer_tiny_digits_phrases"),
+        ("digits", "vision_transformer_tiny_digits"),
+        ("images:a/b.c", "vision_transformer_tiny_digits_b"),
     ],
 )
-def test_default_name(preset, dataset, name):
-    configuration = types.SimpleNamespace(preset=preset, dataset=dataset)
+def test_default_name(dataset, name):
+    configuration = types.SimpleNamespace(
+        preset="vision_transformer_tiny_digits", dataset=dataset
+    )
     assert default_name(configuration) == name
