@@ -30,12 +30,12 @@ default preset is fitted on its default data set."""
 def fit(argv):
     """Fit a model, or go on with a run that was interrupted."""
     from training.configuration import card_texts
+    from training.configuration import default_name
     from training.run import Run
     from training.start import configure
 
     arguments, configuration = configure(argv)
-    dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
-    name = arguments.name or f"{configuration.preset}_{dataset}"
+    name = arguments.name or default_name(configuration)
     run = Run.start(pathlib.Path(arguments.runs, name), configuration)
 
     from serving import export_run

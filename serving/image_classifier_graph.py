@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from preprocessing.images import as_channels
 from serving.classifier_graph import ClassifierGraph
+from serving.empty_batch import with_a_row
 
 _IMAGE = tf.TensorSpec([None], tf.string, name="image")
 
@@ -71,7 +72,9 @@ class ImageClassifierGraph(ClassifierGraph):
             heads: how much of each patch is in what was classified. Its sum
             is 1, with a class token less: that holds the rest.
         """
-        images, valid = self.preprocessor.decode(image)
+        return with_a_row(self._explain, *self.preprocessor.decode(image))
+
+    def _explain(self, images, valid):
         inputs = self.preprocessor.normalize(images)
         logits, scores = self.logits_and_scores(inputs)
         rollout = self.model.rollout(inputs, scores=scores)
@@ -89,6 +92,9 @@ class ImageClassifierGraph(ClassifierGraph):
         }
 
     def _classify(self, inputs, valid):
+        return with_a_row(self._classify_some, inputs, valid)
+
+    def _classify_some(self, inputs, valid):
         return self._answer(self.model(inputs, training=False), valid)
 
     def _answer(self, logits, valid):

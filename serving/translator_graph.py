@@ -10,6 +10,7 @@ from preprocessing.special_tokens import PADDING_ID
 from preprocessing.special_tokens import START_ID
 from serving.attention_choice import MOST_BYTES
 from serving.attention_choice import share_between
+from serving.empty_batch import with_a_row
 from zoo import Decoding
 from zoo._translator import longest_translation
 
@@ -74,7 +75,7 @@ class TranslatorGraph(tf.Module):
             `target_tokens[j]`, so column 0 that of START. Layers and heads
             are those that the model card names.
         """
-        return _with_a_row(self._explain, text)
+        return with_a_row(self._explain, text)
 
     @tf.function(input_signature=[_TEXT])
     def beam(self, text):
@@ -86,7 +87,7 @@ class TranslatorGraph(tf.Module):
             `source_tokens` `(B, S)`, `target_tokens` `(B, K, T)` and
             `attention` `(B, K, L, N, T, S)`.
         """
-        return _with_a_row(self._beam, text)
+        return with_a_row(self._beam, text)
 
     def _beam(self, text):
         ids, _ = self._encode(text)
@@ -223,15 +224,6 @@ class TranslatorGraph(tf.Module):
 def _plain(lists):
     """A dictionary of lists that no `tf.Module` watches."""
     return {name: list(values) for name, values in lists.items()}
-
-
-def _with_a_row(function, text):
-    """What a function gives, which is never asked about no text at all:
-    loops that stack what their steps give need a row."""
-    count = tf.shape(text)[0]
-    missing = tf.fill([tf.maximum(0, 1 - count)], "")
-    answer = function(tf.concat([text, missing], axis=0))
-    return {name: tensor[:count] for name, tensor in answer.items()}
 
 
 def _trimmed(tokens):

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import pathlib
 
 import jsonargparse
 import yaml
@@ -244,6 +245,14 @@ def _make(kind, values):
     # defaults are what it did.
     names = [field.name for field in dataclasses.fields(kind)]
     return kind(**{name: values[name] for name in names if name in values})
+
+
+def default_name(configuration):
+    """The name of a run that is not given one: <preset>_<dataset>, once where
+    the preset is called after the data set."""
+    dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
+    preset = configuration.preset
+    return preset if preset.endswith(f"_{dataset}") else f"{preset}_{dataset}"
 
 
 def differences(old, new, prefix=""):

@@ -255,3 +255,17 @@ def test_large_models_show_what_fits(graph, answer, monkeypatch):
     described = smaller.describe()
     assert described["attention_layers"] == {"attention": ["encoder/1/self"]}
     assert described["attention_heads"] == {"attention": [0, 2]}
+
+
+def test_a_batch_without_rows_of_a_stack_of_convolutions():
+    # Of no picture TensorFlow's convolution has too few channels.
+    graph = ImageClassifierGraph(
+        *image_model(channels=1, tokenizer="convolution", patch_size=4)
+    )
+    for answer in (
+        graph.serving_default(tf.zeros([0], tf.string)),
+        graph.explain(tf.zeros([0], tf.string)),
+        graph.images(tf.zeros([0, 8, 12, 1])),
+    ):
+        assert {len(tensor) for tensor in answer.values()} == {0}
+        assert answer["probabilities"].shape == (0, len(IMAGE_CLASSES))

@@ -1,5 +1,7 @@
 """What a fit is told, by preset, file and command line."""
 
+import types
+
 import pytest
 import yaml
 
@@ -7,6 +9,7 @@ import zoo
 from training.configuration import config_first
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
+from training.configuration import default_name
 from training.configuration import differences
 from training.configuration import fit_parser
 from training.configuration import read_yaml
@@ -216,3 +219,18 @@ def test_differences():
         "  gone: 5 in the run, (none) now",
     ]
     assert differences(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("phrases", "vision_transformer_tiny_digits_phrases"),
+        ("digits", "vision_transformer_tiny_digits"),
+        ("images:a/b.c", "vision_transformer_tiny_digits_b"),
+    ],
+)
+def test_default_name(dataset, name):
+    configuration = types.SimpleNamespace(
+        preset="vision_transformer_tiny_digits", dataset=dataset
+    )
+    assert default_name(configuration) == name
