@@ -2,7 +2,7 @@
 
 import { documentOf } from "./answers.js";
 import { DocumentSource } from "./documents.js";
-import { label, labelsOf } from "./labels.js";
+import { label, labelsOf, sentence } from "./labels.js";
 import { LineView } from "./lines.js";
 import { AttentionMap } from "./map.js";
 import { difference, format, meanOfHeads } from "./numbers.js";
@@ -528,9 +528,13 @@ export class App {
 }
 
 function sampleTitle({ sides, title }) {
-  if (title) return label(title, 40);
+  if (title) return sentence(title, 40);
   const texts = sides.find(({ kind }) => kind === "tokens");
-  return texts ? label(texts.tokens.join(" "), 40) : "picture";
+  if (!texts) return "picture";
+  // U+2581 stands for a blank where tokens are parts of words.
+  const isSubword = texts.tokens.some((token) => token.includes("\u2581"));
+  const joined = texts.tokens.join(isSubword ? "" : " ");
+  return sentence(joined.replaceAll("\u2581", " ").trim(), 40);
 }
 
 function node(name, kind = "", text = "") {

@@ -27,6 +27,9 @@ export function weightColor(weight, scheme = theme()) {
   return mix(stops[before], stops[before + 1], place - before);
 }
 
+/** What lies over a picture: one colour that pictures seldom have. */
+export const OVER_PICTURE = [255, 200, 0];
+
 /** A difference from -1 to 1. */
 export function differenceColor(value, scheme = theme()) {
   if (Number.isNaN(value)) return MISSING;

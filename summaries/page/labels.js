@@ -12,6 +12,11 @@ export function label(token, longest = LONGEST) {
   return (shown || "␣") + (cut ? "…" : "");
 }
 
+/** A text on one line, with blanks as they are. */
+export function sentence(text, longest) {
+  return label(text.replace(/\s+/gu, " "), longest).replaceAll("␣", " ");
+}
+
 function visible(character) {
   if (/\s/u.test(character)) return "␣";
   // Control and format characters, those of direction among them, and what

@@ -1,6 +1,6 @@
 // A picture with its patches: where one looks, the class token, rollout.
 
-import { weightColor } from "./colors.js";
+import { OVER_PICTURE, weightColor } from "./colors.js";
 import { format } from "./numbers.js";
 
 const SIZE = 360; // pixels of the longer side of the picture
@@ -126,8 +126,8 @@ export class PatchView {
     const context = this.overlay.getContext("2d");
     const image = context.createImageData(this.columns, this.rows);
     this.weights.forEach((weight, place) => {
-      const color = weightColor(weight / most);
-      const shown = Number.isNaN(weight) ? 1 : 0.15 + (0.7 * weight) / most;
+      const shown = Number.isNaN(weight) ? 1 : (0.85 * weight) / most;
+      const color = Number.isNaN(weight) ? weightColor(NaN) : OVER_PICTURE;
       image.data.set([...color, 255 * shown], place * 4);
     });
     context.putImageData(image, 0, 0);
