@@ -14,7 +14,7 @@ train: setup
 
 test: setup-tests
 	$(BIN)/python -m pytest -n 2
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers --every 16
+	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers --every 32
 
 test-jax: setup-tests
 	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers

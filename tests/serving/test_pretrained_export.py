@@ -71,10 +71,10 @@ def test_an_encoder_is_exported_and_embeds(folder, capsys):
     [
         (
             ["Transformer", "Pooling"],
-            {"pooling_mode_cls_token": True},
-            "Received: pooling_mode_cls_token",
+            {"pooling_mode_max_tokens": True},
+            "Received: pooling_mode_max_tokens",
         ),
-        (["Transformer", "Dense"], {}, "Received: type=Dense"),
+        (["Transformer", "Dense"], {}, "Received: type=Transformer, Dense"),
     ],
 )
 def test_another_kind_of_embedding_is_refused(
