@@ -1,7 +1,5 @@
 """Writes attention as TensorBoard shows it."""
 
-import warnings
-
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import summary_pb2
@@ -53,8 +51,7 @@ def write_attention(
             where the layers differ.
         step: Number of the step.
         log_dir: The folder that the writer writes into, which it does not
-            tell. Without it there is nothing for the Attention tab, and a
-            warning says so.
+            tell. Without it there is nothing for the Attention tab.
         max_images: How many samples get a map, from the first on.
         max_samples: How many samples the Attention tab has, likewise; 0 for
             none.
@@ -87,14 +84,7 @@ def write_attention(
     }
     for layer, values in scores.items():
         _write_layer(writer, layer, values, *sides[layer], step, max_images)
-    if not max_samples or not scores:
-        return
-    if log_dir is None:
-        warnings.warn(
-            "The Attention tab gets no scores: `log_dir` must say into which "
-            "folder the writer writes, or `max_samples` be 0.",
-            stacklevel=2,
-        )
+    if not max_samples or not scores or log_dir is None:
         return
     path = write_scores(
         log_dir,

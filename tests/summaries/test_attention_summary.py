@@ -61,6 +61,10 @@ def fit(model, callback, epochs=2, **options):
     )
 
 
+# Of every layer.
+_TAGS = ("entropy", "max_weight", "padding_leak", "maps", "scores")
+
+
 @pytest.mark.parametrize(
     "attention",
     [
@@ -73,10 +77,7 @@ def test_any_keras_model(tmp_path, attention, read_events):
     model = functional_model(attention)
     fit(model, AttentionSummary(tmp_path, PAIR, max_images=2))
     events = read_events(tmp_path)
-    assert events.steps == {
-        f"attention/{name}/look": [0, 1]
-        for name in ("entropy", "max_weight", "padding_leak", "maps")
-    }
+    assert events.steps == {f"attention/{name}/look": [0, 1] for name in _TAGS}
     for step in range(2):
         tag = "attention/maps/look"
         assert len(events.pictures(tag, step)) == 2
@@ -126,6 +127,7 @@ def test_translator(tmp_path, read_events):
         "attention/entropy/decoder/cross",
         "attention/max_weight/decoder/cross",
         "attention/padding_leak/decoder/cross",
+        "attention/scores/decoder/cross",
         "attention/maps/decoder/cross",
     }
     assert events.scalar("validation/bleu", 3) == 12.5
@@ -179,7 +181,7 @@ def test_resumed_fit(tmp_path, read_events):
     fit(model, AttentionSummary(tmp_path, PAIR))
     fit(model, AttentionSummary(tmp_path, PAIR), 4, initial_epoch=2)
     events = read_events(tmp_path)
-    assert len(events.steps) == 4
+    assert len(events.steps) == 5
     assert all(steps == [0, 1, 2, 3] for steps in events.steps.values())
 
 
@@ -299,11 +301,7 @@ def test_image_classifier(tmp_path, read_events, pooling):
     assert set(events.steps) == {
         "attention/rollout",
         *(f"attention/head_redundancy/encoder/{n}/self" for n in (0, 1)),
-        *(
-            f"attention/{name}/{layer}"
-            for name in ("entropy", "max_weight", "padding_leak", "maps")
-            for layer in scores
-        ),
+        *(f"attention/{name}/{layer}" for name in _TAGS for layer in scores),
     }
     for layer, values in scores.items():
         for sample, drawing in enumerate(
