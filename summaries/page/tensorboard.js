@@ -29,7 +29,27 @@ export function followTheme(element) {
 }
 
 /** The state in TensorBoard's URL, as an object of strings. */
-export function readLink() {
+export async function readLink() {
+  // TensorBoard 2.21 answers with what the URL says only after it has changed,
+  // so it is read here, too.
+  return { ...readHash(), ...(await askForLink()) };
+}
+
+function readHash() {
+  const prefix = `p.${PLUGIN}.`;
+  const found = {};
+  try {
+    const parts = new URLSearchParams(window.parent.location.hash.slice(1));
+    for (const [key, value] of parts) {
+      if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
+    }
+  } catch {
+    // Another origin.
+  }
+  return found;
+}
+
+function askForLink() {
   if (window.parent === window) return Promise.resolve({});
   return new Promise((resolve) => {
     const channel = new MessageChannel();
