@@ -1,6 +1,7 @@
 // The JSON of a served model's `explain`, as a document that can be shown.
 
-import { diagnose } from "./numbers.js";
+import { node } from "./elements.js";
+import { diagnose, thumbnail } from "./numbers.js";
 
 const WANTED =
   "The answer of the signature `explain` is needed: an object with " +
@@ -103,6 +104,7 @@ function sampleOf(row, number, layers, pictures) {
     sides: Object.values(sides),
     layers: described,
     scores,
+    thumbnails: scores.map(thumbnail),
     rollout: rollout && {
       data: rollout,
       shape: [rollout.length],
@@ -198,7 +200,7 @@ function titleOf(row) {
 /** Pixels `[height][width][3]` as the address of a picture. */
 function pictureOf(pixels) {
   const [height, width] = [pixels.length, pixels[0].length];
-  const canvas = document.createElement("canvas");
+  const canvas = node("canvas");
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);

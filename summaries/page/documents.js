@@ -1,7 +1,5 @@
 // Data that are in the page itself, such as an answer that was dropped on it.
 
-import { thumbnail } from "./numbers.js";
-
 export class DocumentSource {
   /** @param {object[]} documents As `documentOf` in answers.js gives them. */
   constructor(documents) {
@@ -18,8 +16,7 @@ export class DocumentSource {
   }
 
   async thumbnails(run, step, sample) {
-    const { samples } = this.find(run);
-    return samples[sample].scores.map(thumbnail);
+    return this.find(run).samples[sample].thumbnails;
   }
 
   async scores(run, step, sample, layer, head = null) {

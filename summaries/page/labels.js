@@ -1,6 +1,8 @@
 // Tokens as labels: nothing in them is ever read as HTML, and none disturbs
 // its neighbours.
 
+import { node } from "./elements.js";
+
 const LONGEST = 24;
 
 /** One line of at most 24 characters, with signs for what can't be seen. */
@@ -27,9 +29,8 @@ function visible(character) {
 
 /** An element with a token; its direction does not reach what is around. */
 export function tokenElement(name, token, longest = LONGEST) {
-  const element = document.createElement(name);
-  const inside = document.createElement("bdi");
-  inside.textContent = label(token, longest);
+  const element = node(name);
+  const inside = node("bdi", "", label(token, longest));
   element.append(inside);
   if (token.length > longest) element.title = label(token, 400);
   return element;

@@ -1,6 +1,7 @@
 // Lines between the tokens that ask and those that are looked at.
 
 import { headColor } from "./colors.js";
+import { node, svgElement } from "./elements.js";
 import { tokenElement } from "./labels.js";
 
 const ROW = 22; // pixels between tokens
@@ -12,29 +13,28 @@ export class LineView {
   /**
    * @param {object} given `{data, shape, queries, keys, heads, title}`; `data`
    *   has all heads, `heads` is the set of those shown.
-   * @param {(head: number) => void} given.toggle A head was clicked.
+   * @param {(heads: Set<number>) => void} given.choose Told of other heads.
    */
   constructor(given) {
     Object.assign(this, given);
-    this.element = document.createElement("figure");
-    this.element.className = "lines";
-    const caption = document.createElement("figcaption");
-    caption.textContent = `${this.title}: point at a word to see where it looks`;
+    this.element = node("figure", "lines");
+    const caption = node(
+      "figcaption",
+      "",
+      `${this.title}: point at a word to see where it looks`,
+    );
     this.element.append(caption, this.chips(), this.plot());
     this.show(null, null);
   }
 
   chips() {
     const [count] = this.shape;
-    const chips = document.createElement("div");
-    chips.className = "chips";
+    const chips = node("div", "chips");
     chips.setAttribute("role", "group");
     chips.setAttribute("aria-label", "heads");
     for (let head = 0; head < count; head++) {
-      const chip = document.createElement("button");
+      const chip = node("button", "chip", `head ${head}`);
       chip.type = "button";
-      chip.className = "chip";
-      chip.textContent = `head ${head}`;
       chip.style.setProperty("--color", headColor(head, count));
       chip.setAttribute("aria-pressed", String(this.heads.has(head)));
       chip.addEventListener("click", () => {
@@ -42,7 +42,7 @@ export class LineView {
         else this.heads.add(head);
         chip.setAttribute("aria-pressed", String(this.heads.has(head)));
         this.show(this.row, this.column);
-        this.toggle(head);
+        this.choose(this.heads);
       });
       chips.append(chip);
     }
@@ -50,10 +50,9 @@ export class LineView {
   }
 
   plot() {
-    const plot = document.createElement("div");
-    plot.className = "lines-plot";
-    this.left = this.column_("queries", this.queries, (n) => this.show(n, null));
-    this.right = this.column_("keys", this.keys, (n) => this.show(null, n));
+    const plot = node("div", "lines-plot");
+    this.left = this.list("queries", this.queries, (n) => this.show(n, null));
+    this.right = this.list("keys", this.keys, (n) => this.show(null, n));
     const height = ROW * Math.max(this.queries.length, this.keys.length);
     this.svg = svgElement("svg", { width: WIDTH, height });
     this.svg.setAttribute("aria-hidden", "true");
@@ -62,11 +61,10 @@ export class LineView {
     return plot;
   }
 
-  column_(kind, tokens, point) {
-    const list = document.createElement("ol");
-    list.className = `words ${kind}`;
+  list(kind, tokens, point) {
+    const list = node("ol", `words ${kind}`);
     tokens.forEach((token, number) => {
-      const item = document.createElement("li");
+      const item = node("li");
       const button = tokenElement("button", token);
       button.type = "button";
       button.addEventListener("pointerenter", () => point(number));
@@ -75,6 +73,11 @@ export class LineView {
       list.append(item);
     });
     return list;
+  }
+
+  /** Goes on where other lines of the same size were. */
+  follow({ row, column, shape }) {
+    if (String(shape) === String(this.shape)) this.show(row, column);
   }
 
   /** Shows the lines of one query or one key, or all if both are null. */
@@ -147,12 +150,4 @@ export class LineView {
       item.firstChild.classList.toggle("pointed", number === chosen);
     });
   }
-}
-
-export function svgElement(name, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) {
-    element.setAttribute(key, value);
-  }
-  return element;
 }

@@ -1,10 +1,18 @@
 // One map: queries down, keys across, the exact weight under the pointer.
 
-import { differenceColor, weightColor } from "./colors.js";
+import { colorsOf, legend } from "./colors.js";
+import { node } from "./elements.js";
 import { label, tokenElement } from "./labels.js";
 import { format } from "./numbers.js";
 
-const SMALLEST_LABELLED = 9; // pixels of a cell whose label can be read
+const SMALLEST_LABELLED = 11; // pixels of a cell whose label can be read
+const ZOOM = 1.5;
+const STEPS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 
 export class AttentionMap {
   /**
@@ -15,20 +23,20 @@ export class AttentionMap {
    * @param {string[]} given.keys Labels across.
    * @param {number[][]} [given.alignment] Gold links `[query, key]`.
    * @param {boolean} [given.isDifference] Weights are from -1 to 1.
+   * @param {number} [given.size] Pixels of the longer side, at first.
    * @param {string} given.title
    */
   constructor(given) {
-    Object.assign(this, { alignment: [], isDifference: false, ...given });
+    const usual = { alignment: [], isDifference: false, size: 560 };
+    Object.assign(this, { ...usual, ...given });
     [, this.rows, this.columns] = this.shape;
-    this.cell = fittingCell(this.rows, this.columns);
-    this.at = null;
-    this.element = document.createElement("figure");
-    this.element.className = "map";
-    this.readout = document.createElement("output");
+    this.cell = fittingCell(this.size, this.rows, this.columns);
+    this.at = null; // row and column that are pointed at
+    this.onPoint = () => {};
+    this.element = node("figure", "map");
+    this.readout = node("output", "readout");
     this.readout.setAttribute("aria-live", "polite");
-    this.readout.className = "readout";
-    this.frame = document.createElement("div");
-    this.frame.className = "map-frame";
+    this.frame = node("div", "map-frame");
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "application");
     this.frame.setAttribute(
@@ -37,20 +45,25 @@ export class AttentionMap {
         "arrow keys go from weight to weight, plus and minus zoom",
     );
     this.frame.addEventListener("keydown", (event) => this.onKey(event));
-    this.element.append(this.caption(), this.frame, this.readout);
+    this.element.append(this.caption(), this.readout, this.frame);
     this.draw();
   }
 
   caption() {
-    const caption = document.createElement("figcaption");
-    caption.textContent = this.title;
-    for (const [sign, factor] of [["−", 1 / 1.5], ["+", 1.5]]) {
-      const button = document.createElement("button");
+    const caption = node("figcaption", "", this.title);
+    for (const [sign, title, factor] of [
+      ["−", "smaller", 1 / ZOOM],
+      ["+", "larger", ZOOM],
+    ]) {
+      const button = node("button", "", sign);
       button.type = "button";
-      button.textContent = sign;
-      button.setAttribute("aria-label", factor > 1 ? "larger" : "smaller");
+      button.setAttribute("aria-label", title);
       button.addEventListener("click", () => this.zoom(factor));
       caption.append(" ", button);
+    }
+    caption.append(" ", legend(this.isDifference));
+    if (this.alignment.length) {
+      caption.append(" ", node("span", "legend gold-legend", "gold alignment"));
     }
     return caption;
   }
@@ -58,12 +71,7 @@ export class AttentionMap {
   zoom(factor) {
     this.cell = Math.min(Math.max(this.cell * factor, 1), 64);
     this.draw();
-  }
-
-  color(weight) {
-    return this.isDifference
-      ? differenceColor(weight)
-      : weightColor(Number.isNaN(weight) ? weight : Math.sqrt(weight));
+    this.show(this.at);
   }
 
   weight(row, column) {
@@ -71,49 +79,33 @@ export class AttentionMap {
   }
 
   draw() {
-    const cell = this.cell;
-    const canvas = document.createElement("canvas");
-    Object.assign(canvas, { width: this.columns, height: this.rows });
-    canvas.style.width = `${cell * this.columns}px`;
-    canvas.style.height = `${cell * this.rows}px`;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(this.columns, this.rows);
-    for (let place = 0; place < this.rows * this.columns; place++) {
-      image.data.set([...this.color(this.data[place]), 255], place * 4);
-    }
-    context.putImageData(image, 0, 0);
-    const marks = document.createElement("div");
-    marks.className = "marks";
-    this.cross = mark("cross");
+    this.canvas = node("canvas");
+    paint(this.canvas, this);
+    this.canvas.style.width = `${this.cell * this.columns}px`;
+    this.canvas.style.height = `${this.cell * this.rows}px`;
+    this.cross = node("div", "mark cross");
     this.cross.hidden = true;
+    const marks = node("div", "marks");
     marks.append(
       ...this.alignment
         .filter(([row, column]) => row < this.rows && column < this.columns)
-        .map(([row, column]) => this.place(mark("gold"), row, column)),
+        .map(([row, column]) => this.place(node("div", "mark gold"), row, column)),
       this.cross,
     );
-    const plot = document.createElement("div");
-    plot.className = "plot";
-    plot.append(canvas, marks);
-    plot.addEventListener("pointermove", (event) => {
-      const box = canvas.getBoundingClientRect();
-      this.point(
-        Math.floor((event.clientY - box.top) / cell),
-        Math.floor((event.clientX - box.left) / cell),
-      );
-    });
-    plot.addEventListener("pointerleave", () => this.unpoint());
+    const plot = node("div", "plot");
+    plot.append(this.canvas, marks);
+    plot.addEventListener("pointermove", (event) => this.point(this.under(event)));
+    plot.addEventListener("pointerleave", () => this.point(null));
+    this.frame.style.setProperty("--cell", `${this.cell}px`);
     this.frame.replaceChildren(
       this.axis(this.keys, "across"),
       this.axis(this.queries, "down"),
       plot,
     );
-    this.frame.style.setProperty("--cell", `${cell}px`);
   }
 
   axis(tokens, direction) {
-    const axis = document.createElement("div");
-    axis.className = `axis ${direction}`;
+    const axis = node("div", `axis ${direction}`);
     const every = Math.ceil(SMALLEST_LABELLED / this.cell);
     for (let place = 0; place < tokens.length; place += every) {
       const element = tokenElement("span", tokens[place], 20);
@@ -130,48 +122,59 @@ export class AttentionMap {
     return element;
   }
 
-  point(row, column) {
-    if (row < 0 || column < 0 || row >= this.rows || column >= this.columns) {
-      return;
-    }
-    this.at = [row, column];
-    this.cross.hidden = false;
+  under(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const row = Math.floor((event.clientY - box.top) / this.cell);
+    const column = Math.floor((event.clientX - box.left) / this.cell);
+    const isInside =
+      row >= 0 && column >= 0 && row < this.rows && column < this.columns;
+    return isInside ? [row, column] : this.at;
+  }
+
+  /** Shows the weight at `[row, column]`, or none, here and in what follows. */
+  point(at) {
+    this.show(at);
+    this.onPoint(at);
+  }
+
+  show(at) {
+    this.at = at;
+    this.cross.hidden = at === null;
+    this.readout.textContent = "";
+    if (at === null) return;
+    const [row, column] = at;
     this.place(this.cross, row, column);
-    const linked = this.alignment.some(
+    const isGold = this.alignment.some(
       ([query, key]) => query === row && key === column,
     );
     this.readout.textContent =
       `${label(this.queries[row])} → ${label(this.keys[column])}  ` +
-      `${format(this.weight(row, column))}${linked ? "  aligned" : ""}`;
+      `${format(this.weight(row, column))}${isGold ? "  aligned" : ""}`;
   }
 
-  unpoint() {
-    this.at = null;
-    this.cross.hidden = true;
-    this.readout.textContent = "";
+  /** Goes on where another map of the same size was. */
+  follow({ cell, at, rows, columns }) {
+    if (rows !== this.rows || columns !== this.columns) return;
+    if (cell !== this.cell) this.zoom(cell / this.cell);
+    this.show(at);
   }
 
   onKey(event) {
-    const step = {
-      ArrowLeft: [0, -1],
-      ArrowRight: [0, 1],
-      ArrowUp: [-1, 0],
-      ArrowDown: [1, 0],
-    }[event.key];
+    const step = STEPS[event.key];
     if (step) {
       // The first step leads to a corner.
       const [row, column] = this.at || [-step[0], -step[1]];
       const clamp = (value, size) => Math.min(Math.max(value, 0), size - 1);
-      this.point(
+      this.point([
         clamp(row + step[0], this.rows),
         clamp(column + step[1], this.columns),
-      );
+      ]);
     } else if (event.key === "+") {
-      this.zoom(1.5);
+      this.zoom(ZOOM);
     } else if (event.key === "-") {
-      this.zoom(1 / 1.5);
+      this.zoom(1 / ZOOM);
     } else if (event.key === "Escape") {
-      this.unpoint();
+      this.point(null);
     } else {
       return;
     }
@@ -179,13 +182,21 @@ export class AttentionMap {
   }
 }
 
-function mark(kind) {
-  const element = document.createElement("div");
-  element.className = `mark ${kind}`;
-  return element;
+/** Paints a map on a canvas, a pixel a weight. */
+export function paint(canvas, { data, rows, columns, isDifference }, scheme) {
+  Object.assign(canvas, { width: columns, height: rows });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  const colorOf = colorsOf(isDifference, scheme);
+  for (let place = 0; place < rows * columns; place++) {
+    pixels[place] = colorOf(data[place]);
+  }
+  context.putImageData(image, 0, 0);
 }
 
 /** Pixels of a cell, so that the map fits beside its labels. */
-function fittingCell(rows, columns) {
-  return Math.min(Math.max(Math.floor(560 / Math.max(rows, columns)), 2), 36);
+function fittingCell(size, rows, columns) {
+  const cell = Math.floor(size / Math.max(rows, columns));
+  return Math.min(Math.max(cell, 2), 36);
 }

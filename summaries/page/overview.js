@@ -1,75 +1,138 @@
 // All layers by heads, as small maps with their diagnostics.
 
-import { byteColors, headColor } from "./colors.js";
+import { headColor, thumbnailColors } from "./colors.js";
+import { node } from "./elements.js";
 import { format } from "./numbers.js";
 
-// Name, tag, and the value that fills the bar; null: of the longest row.
+// Name, title, what it says, and the value that fills the bar; null: the
+// greatest of the layer.
 const DIAGNOSTICS = [
-  ["entropy", "entropy", null],
-  ["max_weight", "maximum", 1],
-  ["padding_leak", "leak", 1],
-  ["head_redundancy", "redundancy", 1],
+  ["entropy", "entropy", "over how many keys a row spreads, nats", null],
+  ["max_weight", "maximum", "mean of the greatest weight of each row", 1],
+  ["padding_leak", "leak", "weight on padding; more than 0 is a mistake", 1],
+  ["head_redundancy", "redundancy", "likeness to the other heads", 1],
 ];
-const DEAD_WEIGHT = 0.02; // below: looks everywhere alike
-const DIAGONAL = 0.5; // share of a head's strongest weights near the diagonal
+const KINDS = {
+  uniform: "looks at all alike",
+  "one token": "looks at one key from almost everywhere",
+  diagonal: "looks at the same place, or beside it",
+};
+const DEAD_ENTROPY = 0.98; // of that of even weights: looks everywhere alike
+const SAME_KEY = 0.9; // share of queries whose strongest key is the same
+const DIAGONAL = 0.5; // share of queries whose strongest key is in their place
+const STEPS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 
-/**
- * Draws into `element`.
- * @param {object} index Of the step.
- * @param {object[]} thumbnails One for each layer, `{data, shape}`.
- * @param {(layer: number, head: number) => void} choose
- */
-export function drawOverview(element, index, thumbnails, chosen, choose) {
-  const colors = byteColors();
-  const table = document.createElement("div");
-  table.className = "overview";
-  index.layers.forEach((layer, number) => {
-    const row = document.createElement("section");
-    row.className = "overview-layer";
-    const title = document.createElement("h3");
-    title.textContent = layer.name;
-    const heads = document.createElement("div");
-    heads.className = "overview-heads";
-    for (let head = 0; head < layer.num_heads; head++) {
-      const cell = headButton(layer, head, thumbnails[number], colors);
-      const isChosen = chosen.layer === number && chosen.head === head;
-      cell.setAttribute("aria-pressed", String(isChosen));
-      cell.dataset.layer = number;
-      cell.dataset.head = head;
-      cell.addEventListener("click", () => choose(number, head));
-      heads.append(cell);
+export class Overview {
+  /** @param {(layer: number, head: number) => void} choose */
+  constructor(choose) {
+    this.choose = choose;
+    this.element = node("section", "overview-area");
+    this.element.setAttribute("aria-label", "layers by heads");
+    this.table = node("div", "overview");
+    this.table.addEventListener("keydown", moveFocus);
+    this.table.addEventListener("click", (event) => {
+      const cell = event.target.closest(".head");
+      if (cell) this.choose(Number(cell.dataset.layer), Number(cell.dataset.head));
+    });
+    this.element.append(this.table, explanation());
+    this.clear();
+  }
+
+  clear() {
+    this.element.hidden = true;
+    this.forget();
+  }
+
+  /** Draws anew next time, as in other colours. */
+  forget() {
+    this.drawn = null;
+  }
+
+  /**
+   * @param {object} index Of the step.
+   * @param {object[]} thumbnails One for each layer, `{data, shape}`.
+   */
+  show(index, thumbnails, { layer, head }) {
+    this.element.hidden = false;
+    if (this.drawn !== thumbnails) {
+      const focused = this.table.contains(document.activeElement);
+      this.draw(index, thumbnails);
+      this.drawn = thumbnails;
+      if (focused) this.cell(layer, Math.max(head, 0))?.focus();
     }
-    row.append(title, heads);
-    table.append(row);
+    for (const cell of this.table.querySelectorAll(".head")) {
+      const isChosen =
+        Number(cell.dataset.layer) === layer && Number(cell.dataset.head) === head;
+      cell.setAttribute("aria-pressed", String(isChosen));
+    }
+  }
+
+  cell(layer, head) {
+    return this.table.querySelector(
+      `[data-layer="${layer}"][data-head="${head}"]`,
+    );
+  }
+
+  draw(index, thumbnails) {
+    const colors = thumbnailColors();
+    const rows = index.layers.map((layer, number) => {
+      const row = node("section", "overview-layer");
+      const heads = node("div", "overview-heads");
+      for (let head = 0; head < layer.num_heads; head++) {
+        const cell = headButton(layer, head, thumbnails[number], colors);
+        cell.dataset.layer = number;
+        cell.dataset.head = head;
+        heads.append(cell);
+      }
+      row.append(node("h2", "", layer.name), heads);
+      return row;
+    });
+    this.table.replaceChildren(...rows);
+  }
+}
+
+function explanation() {
+  const details = node("details", "explanation");
+  const list = node("dl");
+  DIAGNOSTICS.forEach(([name, title, meaning]) => {
+    const term = node("dt", "", title);
+    const bar = node("span", `bar ${name}`);
+    bar.style.setProperty("--part", 1);
+    term.prepend(bar);
+    list.append(term, node("dd", "", meaning));
   });
-  table.addEventListener("keydown", moveFocus);
-  element.replaceChildren(table);
+  for (const [kind, meaning] of Object.entries(KINDS)) {
+    const term = node("dt");
+    term.append(badge(kind));
+    list.append(term, node("dd", "", meaning));
+  }
+  details.append(node("summary", "", "What the bars and marks say"), list);
+  return details;
 }
 
 function headButton(layer, head, { data, shape }, colors) {
   const [, rows, columns] = shape;
-  const weights = data.subarray(
-    head * rows * columns,
-    (head + 1) * rows * columns,
-  );
-  const button = document.createElement("button");
+  const size = rows * columns;
+  const weights = data.subarray(head * size, (head + 1) * size);
+  const button = node("button", "head");
   button.type = "button";
-  button.className = "head";
-  const canvas = document.createElement("canvas");
+  const canvas = node("canvas");
   Object.assign(canvas, { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
-  weights.forEach((weight, place) => {
-    image.data.set(colors.subarray(4 * weight, 4 * weight + 4), 4 * place);
-  });
+  const pixels = new Uint32Array(image.data.buffer);
+  weights.forEach((weight, place) => (pixels[place] = colors[weight]));
   context.putImageData(image, 0, 0);
-  const name = document.createElement("span");
-  name.className = "head-name";
-  name.textContent = `head ${head}`;
+  const name = node("span", "head-name", `head ${head}`);
   name.style.borderColor = headColor(head, layer.num_heads);
   const found = kindOf(layer, head, weights, rows, columns);
   const list = diagnosticsOf(layer, head);
-  button.append(canvas, name, ...(found ? [badge(found)] : []), list.element);
+  button.append(canvas, name, list.element, ...(found ? [badge(found)] : []));
   button.setAttribute(
     "aria-label",
     `${layer.name}, head ${head}${found ? `, ${found}` : ""}: ${list.text}`,
@@ -79,36 +142,30 @@ function headButton(layer, head, { data, shape }, colors) {
 }
 
 function diagnosticsOf(layer, head) {
-  const element = document.createElement("span");
-  element.className = "bars";
-  const texts = [];
-  for (const [name, title, most] of DIAGNOSTICS) {
-    const value = (layer.diagnostics[name] || [])[head] ?? null;
-    texts.push(`${title} ${format(value)}`);
-    const bar = document.createElement("span");
-    bar.className = `bar ${name}`;
-    const full = most || Math.max(...layer.diagnostics[name], 0.001);
-    const part = value === null ? 0 : Math.min(value / full, 1);
-    bar.style.setProperty("--part", part.toFixed(3));
+  const element = node("span", "bars");
+  const texts = DIAGNOSTICS.map(([name, title, , most]) => {
+    const values = layer.diagnostics[name] || [];
+    const value = values[head] ?? null;
+    const full = most || Math.max(...values, 0.001);
+    const bar = node("span", `bar ${name}`);
+    bar.style.setProperty("--part", Math.min((value ?? 0) / full, 1).toFixed(3));
     element.append(bar);
-  }
+    return `${title} ${format(value)}`;
+  });
   return { element, text: texts.join(", ") };
 }
 
-function badge(text) {
-  const element = document.createElement("span");
-  element.className = `badge ${text}`;
-  element.textContent = text;
+function badge(kind) {
+  const element = node("span", "badge", kind);
+  element.title = KINDS[kind];
   return element;
 }
 
-/** `diagonal`, `uniform`, `one token` or nothing. */
-export function kindOf(layer, head, weights, rows, columns) {
-  const most = layer.diagnostics.max_weight[head];
+/** `uniform`, `one token`, `diagonal` or nothing. */
+function kindOf(layer, head, weights, rows, columns) {
   const entropy = layer.diagnostics.entropy[head];
-  if (most === null || rows < 2 || columns < 2) return "";
-  const uniform = Math.log(columns);
-  if (columns < 64 && entropy > uniform * (1 - DEAD_WEIGHT)) return "uniform";
+  if (entropy === null || rows < 2 || columns < 2) return "";
+  if (entropy > DEAD_ENTROPY * Math.log(columns) && columns < 64) return "uniform";
   let near = 0;
   const votes = new Map();
   for (let row = 0; row < rows; row++) {
@@ -121,19 +178,14 @@ export function kindOf(layer, head, weights, rows, columns) {
     const expected = (row * (columns - 1)) / (rows - 1);
     if (Math.abs(best - expected) <= 1) near += 1;
   }
-  if (Math.max(...votes.values()) > 0.9 * rows) return "one token";
-  return near > DIAGONAL * rows && rows > 3 ? "diagonal" : "";
+  if (Math.max(...votes.values()) > SAME_KEY * rows) return "one token";
+  return rows > 3 && near > DIAGONAL * rows ? "diagonal" : "";
 }
 
 /** Arrow keys go from head to head. */
 function moveFocus(event) {
   const cell = event.target.closest(".head");
-  const step = {
-    ArrowLeft: [0, -1],
-    ArrowRight: [0, 1],
-    ArrowUp: [-1, 0],
-    ArrowDown: [1, 0],
-  }[event.key];
+  const step = STEPS[event.key];
   if (!cell || !step) return;
   const layer = Number(cell.dataset.layer) + step[0];
   const head = Number(cell.dataset.head) + step[1];

@@ -1,6 +1,7 @@
 // A picture with its patches: where one looks, the class token, rollout.
 
 import { OVER_PICTURE, weightColor } from "./colors.js";
+import { node } from "./elements.js";
 import { format } from "./numbers.js";
 
 const SIZE = 360; // pixels of the longer side of the picture
@@ -20,14 +21,15 @@ export class PatchView {
     Object.assign(this, given);
     [this.rows, this.columns] = this.side.grid;
     this.prefix = this.side.num_prefix_tokens;
-    this.element = document.createElement("figure");
-    this.element.className = "patches";
-    const caption = document.createElement("figcaption");
-    caption.textContent = this.title;
-    this.readout = document.createElement("output");
-    this.readout.className = "readout";
+    this.element = node("figure", "patches");
+    this.readout = node("output", "readout");
     this.readout.setAttribute("aria-live", "polite");
-    this.element.append(caption, this.choices(), this.stage(), this.readout);
+    this.element.append(
+      node("figcaption", "", this.title),
+      this.choices(),
+      this.readout,
+      this.pictures(),
+    );
     this.show(this.start());
   }
 
@@ -37,8 +39,7 @@ export class PatchView {
   }
 
   choices() {
-    const group = document.createElement("div");
-    group.className = "chips";
+    const group = node("div", "chips");
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", "what is shown over the picture");
     this.buttons = {};
@@ -48,10 +49,8 @@ export class PatchView {
       ...(this.rollout ? { rollout: "rollout" } : {}),
     };
     for (const [kind, text] of Object.entries(kinds)) {
-      const button = document.createElement("button");
+      const button = node("button", "chip", text);
       button.type = "button";
-      button.className = "chip";
-      button.textContent = text;
       button.addEventListener("click", () => this.show(kind));
       this.buttons[kind] = button;
       group.append(button);
@@ -59,9 +58,21 @@ export class PatchView {
     return group;
   }
 
+  /** The picture below the weights, and beside it as it is. */
+  pictures() {
+    this.picture = node("img");
+    this.picture.src = this.address;
+    this.picture.alt = "";
+    const plain = this.picture.cloneNode();
+    plain.alt = "the picture as the model saw it";
+    plain.className = "plain";
+    const both = node("div", "pictures");
+    both.append(this.stage(), plain);
+    return both;
+  }
+
   stage() {
-    const stage = document.createElement("div");
-    stage.className = "stage";
+    const stage = node("div", "stage");
     stage.tabIndex = 0;
     stage.setAttribute("role", "application");
     stage.setAttribute(
@@ -69,19 +80,15 @@ export class PatchView {
       `picture of ${this.rows} by ${this.columns} patches; click one, or go ` +
         "with the arrow keys, to see where it looks",
     );
-    const picture = document.createElement("img");
-    picture.src = this.address;
-    picture.alt = "";
-    this.overlay = document.createElement("canvas");
+    this.overlay = node("canvas");
     Object.assign(this.overlay, { width: this.columns, height: this.rows });
-    this.cursor = document.createElement("div");
-    this.cursor.className = "mark cross";
+    this.cursor = node("div", "mark cross");
     this.cursor.hidden = true;
     const scale = SIZE / Math.max(this.rows, this.columns);
     this.scale = scale;
     stage.style.width = `${scale * this.columns}px`;
     stage.style.height = `${scale * this.rows}px`;
-    stage.append(picture, this.overlay, this.cursor);
+    stage.append(this.picture, this.overlay, this.cursor);
     const patchAt = (event) => {
       const box = stage.getBoundingClientRect();
       const row = Math.floor((event.clientY - box.top) / scale);
@@ -141,6 +148,14 @@ export class PatchView {
     } else {
       this.readout.textContent = `greatest weight ${format(most)}`;
     }
+  }
+
+  /** Shows what another picture of the same grid showed. */
+  follow({ kind, rows, columns, asksPatches }) {
+    const isSame = rows === this.rows && columns === this.columns;
+    const isHere =
+      typeof kind === "number" ? asksPatches && this.asksPatches : kind in this.buttons;
+    if (isSame && isHere) this.show(kind);
   }
 
   placeOf(patch) {

@@ -1,15 +1,30 @@
 // Saving a view as SVG or PNG, with the tokens as text.
 
 import { differenceColor, weightColor } from "./colors.js";
+import { node, svgElement } from "./elements.js";
 import { label } from "./labels.js";
-import { svgElement } from "./lines.js";
+import { LineView } from "./lines.js";
+import { AttentionMap, paint } from "./map.js";
+import { PatchView } from "./patches.js";
 
 const CELL = 18;
+const MOST_CELLS = 10000; // more are one picture in the SVG
 const MARGIN = 150;
 const FONT = "12px system-ui, sans-serif";
 
+/** Hands a view to the user; `kind` is "svg" or "png". */
+export async function saveView(view, name, kind) {
+  const shown = view.map || view;
+  let svg;
+  if (shown instanceof AttentionMap) svg = mapAsSvg(shown);
+  else if (shown instanceof LineView) svg = linesAsSvg(shown);
+  else if (shown instanceof PatchView) svg = await patchesAsSvg(shown);
+  else throw new Error("there is nothing drawn");
+  await save(svg, name, kind);
+}
+
 /** A map as an SVG element of its own. */
-export function mapAsSvg(map) {
+function mapAsSvg(map) {
   const cell = Math.max(2, Math.min(CELL, Math.floor(1400 / map.columns)));
   const width = MARGIN + cell * map.columns + 20;
   const height = MARGIN + cell * map.rows + 40;
@@ -29,24 +44,8 @@ export function mapAsSvg(map) {
     const y = MARGIN + (n + 0.7) * cell;
     svg.append(text(label(token, 20), MARGIN - 6, y, { "text-anchor": "end" }));
   });
-  for (let row = 0; row < map.rows; row++) {
-    for (let column = 0; column < map.columns; column++) {
-      const weight = map.weight(row, column);
-      if (Math.abs(weight) < 0.001) continue;
-      const color = map.isDifference
-        ? differenceColor(weight, "light")
-        : weightColor(Math.sqrt(weight), "light");
-      svg.append(
-        svgElement("rect", {
-          x: MARGIN + column * cell,
-          y: MARGIN + row * cell,
-          width: cell,
-          height: cell,
-          fill: `rgb(${color.join(" ")})`,
-        }),
-      );
-    }
-  }
+  const isLarge = map.rows * map.columns > MOST_CELLS;
+  svg.append(...(isLarge ? [pixelsOf(map, cell)] : cellsOf(map, cell)));
   svg.append(
     svgElement("rect", {
       x: MARGIN,
@@ -60,8 +59,43 @@ export function mapAsSvg(map) {
   return svg;
 }
 
+function cellsOf(map, cell) {
+  const cells = [];
+  for (let row = 0; row < map.rows; row++) {
+    for (let column = 0; column < map.columns; column++) {
+      const weight = map.weight(row, column);
+      if (Math.abs(weight) < 0.001) continue;
+      const colorOf = map.isDifference ? differenceColor : weightColor;
+      cells.push(
+        svgElement("rect", {
+          x: MARGIN + column * cell,
+          y: MARGIN + row * cell,
+          width: cell,
+          height: cell,
+          fill: `rgb(${colorOf(weight, "light").join(" ")})`,
+        }),
+      );
+    }
+  }
+  return cells;
+}
+
+function pixelsOf(map, cell) {
+  const canvas = node("canvas");
+  paint(canvas, map, "light");
+  return svgElement("image", {
+    href: canvas.toDataURL(),
+    x: MARGIN,
+    y: MARGIN,
+    width: cell * map.columns,
+    height: cell * map.rows,
+    preserveAspectRatio: "none",
+    style: "image-rendering: pixelated",
+  });
+}
+
 /** The lines that are shown, with their words. */
-export function linesAsSvg(view) {
+function linesAsSvg(view) {
   const lines = view.svg;
   const [width, height] = [+lines.getAttribute("width"), +lines.getAttribute("height")];
   const svg = blank(width + 2 * MARGIN, height + 40, view.title);
@@ -80,12 +114,11 @@ export function linesAsSvg(view) {
 }
 
 /** A picture with what lies over it. */
-export async function patchesAsSvg(view) {
+async function patchesAsSvg(view) {
   const [width, height] = [view.scale * view.columns, view.scale * view.rows];
   const svg = blank(width + 20, height + 50, view.title);
-  const image = view.element.querySelector("img");
   for (const [address, opacity] of [
-    [await asData(image), 1],
+    [await asData(view.picture), 1],
     [view.overlay.toDataURL(), 1],
   ]) {
     svg.append(
@@ -106,7 +139,7 @@ export async function patchesAsSvg(view) {
 
 async function asData(image) {
   await image.decode();
-  const canvas = document.createElement("canvas");
+  const canvas = node("canvas");
   canvas.width = image.naturalWidth;
   canvas.height = image.naturalHeight;
   canvas.getContext("2d").drawImage(image, 0, 0);
@@ -132,11 +165,11 @@ function text(content, x, y, attributes) {
 }
 
 /** Hands an SVG to the user, as it is or as pixels. */
-export async function save(svg, name, kind) {
+async function save(svg, name, kind) {
   const source = new XMLSerializer().serializeToString(svg);
   let blob = new Blob([source], { type: "image/svg+xml" });
   if (kind === "png") blob = await asPng(svg, source);
-  const link = document.createElement("a");
+  const link = node("a");
   link.href = URL.createObjectURL(blob);
   link.download = `${name.replace(/[^\w.-]+/gu, "_")}.${kind}`;
   link.click();
@@ -147,7 +180,7 @@ async function asPng(svg, source) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;
   await image.decode();
-  const canvas = document.createElement("canvas");
+  const canvas = node("canvas");
   canvas.width = 2 * svg.getAttribute("width");
   canvas.height = 2 * svg.getAttribute("height");
   const context = canvas.getContext("2d");

@@ -1,6 +1,16 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+
 import pytest
 import tensorflow as tf
+from playwright.sync_api import sync_playwright
 from tensorboard.backend.event_processing import event_accumulator
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:", "about:")
 
 
 class Events:
@@ -36,3 +46,74 @@ class Events:
 @pytest.fixture
 def read_events():
     return Events
+
+
+@pytest.fixture(scope="session")
+def tensorboard():
+    """Runs TensorBoard on a folder, in a process of its own; gives its
+    address. Once for each folder and options."""
+    running = {}
+
+    def start(folder, *options):
+        key = (folder, *options)
+        if key not in running:
+            running[key] = _start_tensorboard(folder, *options)
+        return running[key][1]
+
+    yield start
+    for process, _ in running.values():
+        process.terminate()
+        process.communicate()
+
+
+def _start_tensorboard(folder, *options):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tensorboard.main", "--logdir", folder),
+            *("--host", "127.0.0.1", "--port", "0", *options),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        found = re.search(r"TensorBoard \S+ at (http://127\.0\.0\.1:\d+)", line)
+        if found:
+            return process, found[1]
+    return pytest.fail(f"TensorBoard did not start: {''.join(said)}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM:
+        message = (
+            "The tests of pages need chromium (Debian: apt-get install "
+            "chromium)."
+        )
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page; no error in it, and no request that leaves the machine."""
+    context = browser.new_context(
+        viewport={"width": 1300, "height": 900}, accept_downloads=True
+    )
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: errors.append(dialog.message))
+    yield page
+    context.close()
+    assert errors == []
+    assert [url for url in asked if not url.startswith(LOCAL)] == []
