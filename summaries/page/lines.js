@@ -138,16 +138,23 @@ export class LineView {
     return most;
   }
 
+  /** Colours the words; those that stay as they are, are left alone. */
   shade(list, chosen, weightOf) {
-    Array.from(list.children).forEach((item, number) => {
+    for (const [number, button] of this.buttonsOf(list).entries()) {
       const weight = chosen === null ? 0 : weightOf(number);
-      item.firstChild.style.setProperty("--weight", weight.toFixed(3));
-    });
+      const shown = weight < WEAKEST ? "" : weight.toFixed(3);
+      if (button.style.getPropertyValue("--weight") !== shown) {
+        button.style.setProperty("--weight", shown);
+      }
+    }
   }
 
   mark(list, chosen) {
-    Array.from(list.children).forEach((item, number) => {
-      item.firstChild.classList.toggle("pointed", number === chosen);
-    });
+    list.querySelector(".pointed")?.classList.remove("pointed");
+    if (chosen !== null) this.buttonsOf(list)[chosen].classList.add("pointed");
+  }
+
+  buttonsOf(list) {
+    return Array.from(list.children, (item) => item.firstChild);
   }
 }
