@@ -6,7 +6,7 @@ BIN := .venv/bin
 # JAX compiles each operation of each shape, so `test` tries a part only.
 ON_JAX := KERAS_BACKEND=jax JAX_ENABLE_X64=1 XLA_FLAGS=--xla_backend_optimization_level=0
 
-.PHONY: train test test-jax test-torch lint setup setup-tests clean
+.PHONY: train test test-long test-jax test-torch lint setup setup-tests clean
 
 train: setup
 	$(BIN)/python train.py
@@ -15,6 +15,11 @@ train: setup
 test: setup-tests
 	$(BIN)/python -m pytest -n 2
 	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers --every 32
+
+# The whole of what `test` does in a short form.
+test-long: setup-tests
+	$(BIN)/python -m pytest -n 2 --long
+	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers
 
 test-jax: setup-tests
 	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers

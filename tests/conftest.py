@@ -22,6 +22,20 @@ TINY_FIT = [
 ]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="the whole of the tests that have a short form",
+    )
+
+
+@pytest.fixture(scope="session")
+def long_form(request):
+    """Whether the whole of a test is wanted that has a short form."""
+    return request.config.getoption("--long")
+
+
 class Command:
     """Runs `train.py` in a process of its own."""
 
