@@ -45,6 +45,7 @@ export class Overview {
 
   clear() {
     this.element.hidden = true;
+    this.table.replaceChildren();
     this.forget();
   }
 

@@ -6,10 +6,13 @@ import sys
 
 import pytest
 import tensorflow as tf
+from playwright.sync_api import expect
 from playwright.sync_api import sync_playwright
 from tensorboard.backend.event_processing import event_accumulator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# Of a slow machine, ms.
+PATIENCE = 60_000
 LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:", "about:")
 
 
@@ -93,6 +96,7 @@ def browser():
             "chromium)."
         )
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"]
@@ -108,6 +112,7 @@ def page(browser):
         viewport={"width": 1300, "height": 900}, accept_downloads=True
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))

@@ -4,11 +4,14 @@ import json
 import pathlib
 import urllib.request
 
+import keras
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+import layers
+import summaries
 from summaries import PatchSide
 from summaries import PooledSide
 from summaries import Side
@@ -46,6 +49,15 @@ def picture_scores(seed):
     }
 
 
+def write_one(folder, step):
+    """One weight, which says the step."""
+    weight = np.full((1, 1, 1, 1), step / 200, "float32")
+    sides = Side([["a"]]), Side([["b"]])
+    return write_scores(
+        folder, {"decoder/0/cross": weight}, lambda _: sides, step
+    )
+
+
 @pytest.fixture(scope="module")
 def log_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
@@ -75,12 +87,10 @@ def log_dir(tmp_path_factory):
         rollout=(softmax(9, 1, 17), image),
     )
     for step in range(200):
-        write_scores(
-            folder / "long",
-            {"decoder/0/cross": np.full((1, 1, 1, 1), step / 200, "float32")},
-            lambda _: (Side([["a"]]), Side([["b"]])),
-            step,
-        )
+        write_one(folder / "long", step)
+    write_one(folder / "growing", 0)
+    damaged, _ = (write_one(folder / "damaged", step) for step in (0, 1))
+    damaged.write_bytes(damaged.read_bytes()[:100])
     return folder
 
 
@@ -317,18 +327,65 @@ def test_theme_and_accessibility(page, tab, theme):
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
-def test_no_step_is_sampled_away(tab, tensorboard, log_dir):
+def steps_of(address, run):
+    """What the tab's server lists."""
     with urllib.request.urlopen(
-        f"{tensorboard(log_dir)}/data/plugin/attention/runs"
+        f"{address}/data/plugin/attention/runs"
     ) as answer:
-        runs = {
-            each["name"]: each["steps"] for each in json.load(answer)["runs"]
-        }
-    assert runs["long"] == list(range(200))
+        runs = json.load(answer)["runs"]
+    return {each["name"]: each["steps"] for each in runs}[run]
+
+
+def test_no_step_is_sampled_away(tab, tensorboard, log_dir):
+    for options in ([], ["--load_fast=false"]):
+        address = tensorboard(log_dir, *options)
+        assert steps_of(address, "long") == list(range(200))
     frame = tab(run="long", step=123)
     expect(frame.locator(".steps output")).to_have_text("step 123")
     cell(frame, 0, 0)
     expect(frame.locator(".readout")).to_contain_text("0.6150")
+
+
+def test_a_damaged_step_is_named_and_the_others_are_shown(tab):
+    frame = tab(run="damaged", step=1)
+    frame.locator("[data-control=step]").press("Home")
+    expect(frame.locator(".message.error")).to_contain_text(
+        "000000000000.npz can't be read"
+    )
+    expect(frame.locator(".overview .head")).to_have_count(0)
+    frame.locator("[data-control=step]").press("End")
+    expect(frame.locator(".map")).to_be_visible()
+    expect(frame.locator(".message")).to_have_text("")
+
+
+def test_a_step_that_comes_while_the_page_is_open(page, tab, log_dir):
+    frame = tab(run="growing")
+    expect(frame.locator(".steps output")).to_be_hidden()
+    write_one(log_dir / "growing", 1)
+    # As TensorBoard's button does, and the page itself now and then.
+    page.locator(".reload-button").click()
+    page.frames[-1].evaluate("dispatchEvent(new Event('attention-reload'))")
+    expect(frame.locator(".steps output")).to_have_text("step 1")
+
+
+def test_a_plain_keras_model_in_three_lines(page, tensorboard, tmp_path):
+    tokens = keras.Input((5,), dtype="int32")
+    states = keras.layers.Embedding(10, 8)(tokens)
+    states = layers.MultiHeadAttention(2, 4, name="mine")(states, states)
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(states))
+    model = keras.Model(tokens, outputs)
+    model.compile("adam", "mse")
+    ids, words = np.array([[1, 2, 3, 4, 5]]), [["I", "am", "a", "plain", "one"]]
+
+    samples = summaries.AttentionSamples(ids, {"text": Side(words)})
+    callback = summaries.AttentionSummary(tmp_path, samples)
+    model.fit(ids, np.ones((1, 1)), epochs=2, verbose=0, callbacks=[callback])
+
+    page.goto(f"{tensorboard(tmp_path)}/#attention")
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".overview .head")).to_have_count(2)
+    expect(frame.locator(".overview h2")).to_contain_text("mine")
+    expect(frame.locator(".axis.down")).to_contain_text("plain")
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

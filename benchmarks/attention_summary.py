@@ -1,0 +1,139 @@
+"""What watching the attention costs a fit, in time and on disk.
+
+    python -m benchmarks.attention_summary
+
+Keras' own `fit` of the reader of digits that comes with the repository, from
+a new start on its own training data: with `summaries.AttentionSummary` after
+each epoch and without, in turn; the median of the rounds. The callback draws
+maps of two samples for each layer and keeps the scores of four.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+import zoo
+from benchmarks import _report
+from benchmarks import _timing
+from summaries import AttentionSummary
+from training.configuration import configuration_of
+from training.hardware import hardware
+from training.task import load_task
+
+HEADER = ["fit of {epochs} epochs", "seconds", "ratio"]
+_SHIPPED = "saved_models/vision_transformer_tiny_digits/1/model_card.json"
+
+
+def parse_arguments(arguments=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.attention_summary",
+        description="Time a fit with its attention watched, and without.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--epochs", type=int, default=50)
+    add("--repeats", type=int, default=3)
+    return parser.parse_args(arguments)
+
+
+class Watched:
+    """The reader of digits, its data, and fits of it."""
+
+    def __init__(self, epochs):
+        card = pathlib.Path(__file__).parents[1] / _SHIPPED
+        configuration = configuration_of(
+            json.loads(card.read_text("utf-8"))["configuration"]
+        )
+        task = load_task(configuration)
+        options = vars(configuration.preprocessing)
+        preprocessor = task.train_preprocessor(options)
+        train = task.splits["train"]
+        pictures, _ = preprocessor.decode(train.select(range(len(train))))
+        self.images = preprocessor.normalize(pictures)
+        self.labels = task.labels(preprocessor, "train")
+        self.new_model = functools.partial(
+            zoo.create_model,
+            configuration.preset,
+            **{**configuration.model, **task.sizes(preprocessor)},
+        )
+        self.samples = task.samples(self._model(), preprocessor)
+        self.epochs = epochs
+        self.bytes = {}
+
+    def _model(self):
+        model = self.new_model()
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model(self.images[:1])
+        return model
+
+    def fit(self, is_watched):
+        """Seconds of one fit; the first epoch, which compiles, does not
+        count."""
+        model = self._model()
+        fit = functools.partial(model.fit, self.images, self.labels, verbose=0)
+        fit(epochs=1)
+        with tempfile.TemporaryDirectory() as folder:
+            callbacks = []
+            if is_watched:
+                callbacks = [
+                    AttentionSummary(folder, self.samples, max_images=2)
+                ]
+            start = time.perf_counter()
+            fit(epochs=self.epochs, callbacks=callbacks)
+            seconds = time.perf_counter() - start
+            if is_watched:
+                self.bytes = bytes_of(folder)
+        return seconds
+
+
+def bytes_of(folder):
+    """Bytes of the events, and of the scores beside them."""
+    files = [path for path in pathlib.Path(folder).rglob("*") if path.is_file()]
+    scores = [path for path in files if "plugins" in path.parts]
+    events = [path for path in files if "plugins" not in path.parts]
+    return {
+        name: sum(path.stat().st_size for path in paths)
+        for name, paths in (("events", events), ("scores", scores))
+    }
+
+
+def main():
+    """Print the table and the bytes on disk."""
+    arguments = parse_arguments()
+    watched = Watched(arguments.epochs)
+    actions = {
+        "without": functools.partial(watched.fit, False),
+        "with its attention watched": functools.partial(watched.fit, True),
+    }
+    seconds = _timing.interleave(
+        actions,
+        arguments.repeats,
+        lambda number: print(
+            f"round {number} of {arguments.repeats}", file=sys.stderr
+        ),
+    )
+    medians = {name: statistics.median(all_) for name, all_ in seconds.items()}
+    rows = [
+        [name, f"{median:.1f}", f"{median / medians['without']:.2f}"]
+        for name, median in medians.items()
+    ]
+    about = {
+        "hardware": hardware(),
+        "versions": _report.versions("tensorflow", "keras"),
+        "on disk, bytes": {
+            name: f"{size:,}" for name, size in watched.bytes.items()
+        },
+    }
+    header = [HEADER[0].format(epochs=arguments.epochs), *HEADER[1:]]
+    print(_report.describe(about), end="\n\n")
+    print(_report.markdown_table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
