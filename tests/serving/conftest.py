@@ -140,4 +140,5 @@ def server(served_models):
     try:
         yield json.loads(process.stdout.readline())
     finally:
-        process.communicate(timeout=60)
+        process.kill()
+        process.communicate()
