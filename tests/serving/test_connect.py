@@ -184,21 +184,24 @@ def test_wrong_arguments(url, options):
 class Unruly(http.server.BaseHTTPRequestHandler):
     """Tells the signatures of a translator, and answers what it is told."""
 
-    status, content = 200, b""
+    status, content, num_missing = 200, b"", 0
+    goes_on = threading.Event()
 
     def do_GET(self):
         self._send(200, json.dumps({"metadata": METADATA}).encode())
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._send(self.status, self.content)
+        self._send(self.status, self.content, self.num_missing)
+        if self.num_missing:
+            self.goes_on.wait(60)
 
     def log_message(self, *_):
         pass
 
-    def _send(self, status, content):
+    def _send(self, status, content, num_missing=0):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) + num_missing))
         self.end_headers()
         self.wfile.write(content)
 
@@ -223,14 +226,19 @@ METADATA = {
 
 
 @pytest.fixture(scope="module")
-def unruly():
+def unruly_url():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Unruly)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield serving.connect(f"http://127.0.0.1:{server.server_port}/x")
+    yield f"http://127.0.0.1:{server.server_port}/x"
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def unruly(unruly_url):
+    return serving.connect(unruly_url)
 
 
 def answer(**outputs):
@@ -263,6 +271,18 @@ def test_answers_that_cannot_be_used(
         unruly.translate(["a"])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_stops(unruly_url, monkeypatch):
+    monkeypatch.setattr(Unruly, "num_missing", 9)
+    goes_on = threading.Event()
+    monkeypatch.setattr(Unruly, "goes_on", goes_on)
+    waiting = serving.connect(unruly_url, timeout=0.3)
+    with pytest.raises(serving.ServerError, match=r"within 0\.3 s"):
+        waiting.translate(["a"])
+    goes_on.set()
+    with pytest.raises(serving.ServerError, match="can't be used"):
+        serving.connect(unruly_url).translate(["a"])
 
 
 def test_numbers_that_are_none(unruly, monkeypatch):
