@@ -1,5 +1,8 @@
 """What leaves the house: exported models, and how programs use them."""
 
+from serving import _as_command  # noqa: F401
+from serving.connect import connect
+from serving.endpoint import ServerError
 from serving.export import export_pretrained
 from serving.export import export_run
 from serving.export import exported_version
@@ -15,11 +18,13 @@ from serving.translator import Translator
 __all__ = [
     "ImageClassification",
     "ImageClassifier",
+    "ServerError",
     "TextClassification",
     "TextClassifier",
     "TextEncoder",
     "Translation",
     "Translator",
+    "connect",
     "export_pretrained",
     "export_run",
     "exported_version",

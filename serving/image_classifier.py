@@ -79,11 +79,11 @@ class ImageClassifier:
 
     def explain(self, images):
         """Classify a list of pictures; an `ImageClassification` for each."""
-        answer = self._signatures["explain"](image=_as_files(images))
+        answer = self._signatures["explain"](image=as_files(images))
         return [self._classification(row) for row in rows_of(answer)]
 
     def _answer(self, images):
-        return self._signatures["serving_default"](image=_as_files(images))
+        return self._signatures["serving_default"](image=as_files(images))
 
     def _classification(self, row):
         probabilities = probabilities_of(row, self.class_names)
@@ -99,8 +99,12 @@ class ImageClassifier:
         )
 
 
-def _as_files(images):
-    """A list of pictures as a tensor of the bytes of files."""
+def as_files(images):
+    """A list of pictures as a tensor of the bytes of files.
+
+    Args:
+        images: What `ImageClassifier` takes.
+    """
     if isinstance(images, str | bytes | os.PathLike):
         raise TypeError(
             "`images` must be a list of pictures, as [picture]. "

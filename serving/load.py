@@ -65,7 +65,11 @@ def load(path):
         path = path / str(numbers[-1])
     if (path / "saved_model.pb").exists():
         loaded = tf.saved_model.load(str(path))
-        return _kind(path, loaded.signatures)(loaded.signatures, loaded)
+        names = {
+            name: (each.structured_input_signature[1], each.structured_outputs)
+            for name, each in loaded.signatures.items()
+        }
+        return kind_of(path, names)(loaded.signatures, loaded)
     if is_pretrained_folder(path):
         graph = graph_of_pretrained(path)
     else:
@@ -73,16 +77,21 @@ def load(path):
     return _OF_GRAPH[type(graph)](graph.signatures(), graph)
 
 
-def _kind(path, signatures):
-    default = signatures.get("serving_default")
-    if default is not None:
-        for (name, output), kind in _OF_SIGNATURE.items():
-            if (
-                name in default.structured_input_signature[1]
-                and output in default.structured_outputs
-            ):
-                return kind
+def kind_of(where, signatures):
+    """The class for a model with these signatures.
+
+    Args:
+        where: What to call the model in an error.
+        signatures: `{name: (names of inputs, names of outputs)}`.
+
+    Raises:
+        ConfigurationError: If no model of the zoo has them.
+    """
+    inputs, outputs = signatures.get("serving_default", ((), ()))
+    for (name, output), kind in _OF_SIGNATURE.items():
+        if name in inputs and output in outputs:
+            return kind
     raise ConfigurationError(
-        f"{path} has not the signatures of a model of the zoo. "
+        f"{where} has not the signatures of a model of the zoo. "
         f"Received: signatures={', '.join(signatures) or 'none'}"
     )

@@ -45,9 +45,14 @@ def answers_of(model, sources):
     An answer is what `explain` gives; of a `TextEncoder` it is the vector.
     """
     answer = model.embed if is_encoder(model) else model.explain
-    for start in range(0, len(sources), _BATCH):
-        batch = sources[start : start + _BATCH]
+    for batch in batches_of(sources):
         yield from zip(batch, answer(batch))
+
+
+def batches_of(sources):
+    """A list in parts that are answered together."""
+    for start in range(0, len(sources), _BATCH):
+        yield sources[start : start + _BATCH]
 
 
 def write_answers(path, model, answers):
@@ -112,6 +117,12 @@ def _vector_row(source, vector):
 def _texts(argument):
     # Path.is_file fails on a sentence too long for the name of a file.
     if not os.path.isfile(argument):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"A text must be UTF-8. Received: {printable(argument, 80)}"
+            ) from error
         return [argument]
     try:
         text = pathlib.Path(argument).read_bytes().decode("utf-8")

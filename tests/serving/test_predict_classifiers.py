@@ -90,3 +90,9 @@ def test_what_cannot_be_done_is_one_message(
     )
     assert "can't be read" in message
     assert not pathlib.Path("map.png").exists()
+
+
+def test_a_sentence_that_is_no_utf_8(text_saved_model, capsys):
+    # A byte of an argument that is no UTF-8 comes as a lone surrogate.
+    message = refused(capsys, text_saved_model, "caf\udce9")
+    assert "must be UTF-8" in message

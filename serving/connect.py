@@ -1,0 +1,142 @@
+"""Use a served model from a program, as if it were at hand."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from serving.endpoint import parse_endpoint
+from serving.grpc_connection import GrpcConnection
+from serving.load import kind_of
+from serving.rest_connection import RestConnection
+from training.configuration import ConfigurationError
+
+
+def connect(url, card=None, **options):
+    """Connect to a model of a TensorFlow Serving.
+
+    Args:
+        url: `grpc://HOST:PORT/MODEL`, or `http://HOST:PORT/MODEL` for REST.
+        card: Path of its `model_card.json`, for the names of the classes. A
+            server does not tell them; without, a class is called by its
+            number, but for the one that is the answer.
+        **options: `version`, its number, or `label`, of a version, by default
+            the newest; `timeout`, seconds to wait for each answer, 30 by
+            default; `max_megabytes`, the largest answer, 64 by default.
+
+    Returns:
+        What `serving.load` would give. Its methods raise `ServerError`, too.
+
+    Raises:
+        ServerError: If the server is away, or has no such model.
+        ConfigurationError: If an argument is wrong, or it is no model of the
+            zoo.
+
+    Example:
+
+    >>> name = "bahdanau_translator_tiny_phrases"
+    >>> translator = serving.connect(f"grpc://127.0.0.1:8500/{name}")
+    >>> translator.explain(["March 5, 2021"])[0].text
+    """
+    return remote_model(RemoteSignatures(url, **options), card)
+
+
+def remote_model(signatures, card=None):
+    """The same of `RemoteSignatures`."""
+    names = {
+        name: (function.definition.inputs, function.definition.outputs)
+        for name, function in signatures.items()
+    }
+    kind = kind_of(signatures.model, names)
+    return kind(signatures, _Owner(signatures, card))
+
+
+class RemoteSignatures(dict):
+    """The signatures of a served model: `{name: function}`.
+
+    Args:
+        url, **options: As for `connect`.
+    """
+
+    def __init__(self, url, **options):
+        endpoint = parse_endpoint(url, **options)
+        self.model = endpoint.shown_model
+        kind = GrpcConnection if endpoint.scheme == "grpc" else RestConnection
+        connection = kind(endpoint)
+        super().__init__(
+            (name, _Function(connection, name, definition))
+            for name, definition in connection.signatures().items()
+            if not name.startswith("__")  # TensorFlow's own
+        )
+
+    def __missing__(self, name):
+        raise ConfigurationError(
+            f"{self.model} has the signatures {', '.join(sorted(self))}. "
+            f"Received: signature={name}"
+        )
+
+
+class _Function:
+    """A signature, called as the one of a SavedModel."""
+
+    def __init__(self, connection, name, definition):
+        self.definition = definition
+        self._connection = connection
+        self._name = name
+
+    def __call__(self, **inputs):
+        """Tensors in and out, the batch first."""
+        count = len(next(iter(inputs.values())))
+        if not count:
+            return self._nothing()
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        found = self._connection.predict(self._name, self.definition, arrays)
+        for name in self.definition.outputs:
+            if name not in found or len(found[name]) != count:
+                raise self._connection.endpoint.unusable(
+                    f"`{name}` must have {count} rows. Received: "
+                    f"{found[name].shape if name in found else 'nothing'}"
+                )
+        return {
+            name: tf.constant(found[name]) for name in self.definition.outputs
+        }
+
+    def _nothing(self):
+        """The answer to no row, which a server need not be asked for."""
+        return {
+            name: tf.zeros([0, *_sizes(info)[1:]], tf.as_dtype(info.dtype))
+            for name, info in self.definition.outputs.items()
+        }
+
+
+class _Owner:
+    """Tells the names of the classes."""
+
+    def __init__(self, signatures, card):
+        self._signatures = signatures
+        self._card = card
+
+    def class_names(self):
+        outputs = self._signatures["serving_default"].definition.outputs
+        count = _sizes(outputs["probabilities"])[1]
+        if self._card is None:
+            return tf.constant([f"class {n}" for n in range(count)])
+        try:
+            card = json.loads(pathlib.Path(self._card).read_text("utf-8"))
+            names = [str(name) for name in card["class_names"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{self._card} is no model card with `class_names`: {error}"
+            ) from error
+        if len(names) != count:
+            raise ConfigurationError(
+                f"{self._signatures.model} has {count} classes, and the card "
+                f"{self._card} is of another model. "
+                f"Received: {len(names)} class names"
+            )
+        return tf.constant(names)
+
+
+def _sizes(info):
+    """Sizes of the axes of an output; 0 where they differ."""
+    return [max(dim.size, 0) for dim in info.tensor_shape.dim]
