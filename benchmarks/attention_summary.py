@@ -68,7 +68,10 @@ class Watched:
 
     def _model(self):
         model = self.new_model()
-        model.compile("adam", "sparse_categorical_crossentropy")
+        # XLA is slow with the gradients of convolutions on a CPU.
+        model.compile(
+            "adam", "sparse_categorical_crossentropy", jit_compile=False
+        )
         model(self.images[:1])
         return model
 

@@ -19,7 +19,7 @@ const KINDS = {
 };
 const DEAD_ENTROPY = 0.98; // of that of even weights: looks everywhere alike
 const SAME_KEY = 0.9; // share of queries whose strongest key is the same
-const DIAGONAL = 0.5; // share of queries whose strongest key is in their place
+const DIAGONAL = 0.7; // share of queries whose strongest key is in their place
 const STEPS = {
   ArrowLeft: [0, -1],
   ArrowRight: [0, 1],
