@@ -4,8 +4,6 @@ import json
 import pathlib
 import sys
 
-import tensorflow as tf
-
 from serving.atomic import new_version
 from serving.atomic import versions
 from serving.attention_choice import size_note
@@ -13,6 +11,7 @@ from serving.check_saved_model import xla_ops
 from serving.example import example_inputs
 from serving.example import neutral_inputs
 from serving.graphs import graph_of_run
+from serving.graphs import save_graph
 from serving.model_card import model_card
 from serving.model_card import pretrained_card
 from serving.pretrained import graph_of_pretrained
@@ -112,7 +111,7 @@ def exported_version(run, directory):
 def _export(graph, directory, example, make_card):
     with new_version(directory) as version:
         path = version.temporary
-        tf.saved_model.save(graph, str(path), signatures=graph.signatures())
+        save_graph(graph, path)
         check_ops(path)
         write_warmup_requests(path, graph.signatures(), example)
         write_json(path / "model_card.json", make_card())

@@ -1,5 +1,7 @@
 """From a fitted model to the graph that is served."""
 
+import tensorflow as tf
+
 from preprocessing import ImagePreprocessor
 from preprocessing import TextClassificationPreprocessor
 from preprocessing import TranslationPreprocessor
@@ -48,3 +50,23 @@ def make_graph(model, preprocessor, **options):
 def graph_of_run(run, **options):
     """The signatures of the best model of a `training.run.Run`."""
     return make_graph(run.load_model(), run.load_preprocessor(), **options)
+
+
+def save_graph(graph, path):
+    """Write the SavedModel of what `make_graph` gave.
+
+    A server runs the graph in a session, which restores variables by their
+    names in it. A Keras variable is written there as another variable than
+    the one that functions read, and only `tf.saved_model.load` joins the two.
+    So the TensorFlow variables inside are written, and not the Keras model.
+
+    Args:
+        graph: The signatures of a model.
+        path: Folder to write.
+    """
+    module = tf.Module()
+    module.weights = [variable.value for variable in graph.model.variables]
+    module.preprocessor = graph.preprocessor
+    if hasattr(graph, "class_names"):
+        module.class_names = graph.class_names
+    tf.saved_model.save(module, str(path), signatures=graph.signatures())

@@ -3,6 +3,7 @@
 import pathlib
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -16,10 +17,9 @@ def write_warmup_requests(directory, signatures, inputs):
         inputs: `{input name: tensor}` of an example, with the inputs of all
             signatures; each request has those that its signature takes.
     """
-    folder = pathlib.Path(directory) / "assets.extra"
-    folder.mkdir(exist_ok=True)
-    path = str(folder / "tf_serving_warmup_requests")
-    with tf.io.TFRecordWriter(path) as writer:
+    path = warmup_path(directory)
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, function in signatures.items():
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
@@ -30,6 +30,38 @@ def write_warmup_requests(directory, signatures, inputs):
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+def warmup_path(directory):
+    """The file of a SavedModel that a server reads them from."""
+    return pathlib.Path(directory, "assets.extra", "tf_serving_warmup_requests")
+
+
+def read_warmup_requests(directory):
+    """The requests in the folder of a SavedModel, a list of `PredictRequest`.
+
+    Raises:
+        ValueError: A record can't be read; its number is named.
+    """
+    requests = []
+    records = tf.data.TFRecordDataset(str(warmup_path(directory)))
+    records = records.as_numpy_iterator()
+    while True:
+        try:
+            record = next(records)
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+        except StopIteration:
+            return requests
+        except (tf.errors.DataLossError, DecodeError) as error:
+            raise ValueError(
+                f"record {len(requests) + 1} can't be read: {error}"
+            ) from error
+        if log.WhichOneof("log_type") != "predict_log":
+            raise ValueError(
+                f"record {len(requests) + 1} must hold a predict_log. "
+                f"Received: {log.WhichOneof('log_type')}"
+            )
+        requests.append(log.predict_log.request)
 
 
 def input_specs(function):
