@@ -25,6 +25,7 @@ SHIPPED_MODELS = [
     for name in (
         "bahdanau_translator_tiny_phrases",
         "transformer_classifier_tiny_language_id",
+        "transformer_translator_tiny_phrases",
         "vision_transformer_tiny_digits",
     )
 ]
