@@ -70,7 +70,16 @@ export class Overview {
       const isChosen =
         Number(cell.dataset.layer) === layer && Number(cell.dataset.head) === head;
       cell.setAttribute("aria-pressed", String(isChosen));
+      if (isChosen) this.scrollTo(cell);
     }
+  }
+
+  /** Brings a head into sight, and moves nothing else. */
+  scrollTo(cell) {
+    const [area, box] = [this.element, cell.getBoundingClientRect()];
+    const { top, bottom } = area.getBoundingClientRect();
+    if (box.top < top) area.scrollTop += box.top - top;
+    else if (box.bottom > bottom) area.scrollTop += box.bottom - bottom;
   }
 
   cell(layer, head) {
