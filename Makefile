@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# JAX compiles each operation of each shape, so `test` tries a part only.
+# Of the many tests of layers `test` tries a part, and a smaller one on JAX,
+# which compiles each operation of each shape; `test-long` tries all.
 ON_JAX := KERAS_BACKEND=jax JAX_ENABLE_X64=1 XLA_FLAGS=--xla_backend_optimization_level=0
 
 .PHONY: train test test-long test-jax test-torch lint setup setup-tests clean
@@ -13,7 +14,7 @@ train: setup
 	$(BIN)/python train.py evaluate runs/bahdanau_translator_tiny_phrases --split test
 
 test: setup-tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --every 3
 	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers --every 32
 
 # The whole of what `test` does in a short form.

@@ -47,7 +47,13 @@ def fit(argv):
         print(f"{run.directory} is fitted to the end.")
     else:
         command = shlex.join(["python", "train.py", *argv])
-        fit_run(configuration, run, arguments.data_dir, command)
+        fit_run(
+            configuration,
+            run,
+            arguments.data_dir,
+            command,
+            arguments.save_seconds,
+        )
     print(score_table(f"validation, {run.chosen}", run.metrics["validation"]))
     model = None
     if arguments.export:
@@ -308,7 +314,8 @@ def main(argv=None):
         argv: The arguments; those of the process by default.
 
     Returns:
-        The exit status: 0, or 2 if what was asked for can't be done.
+        The exit status: 0, 2 if what was asked for can't be done, 128 and
+        the number of the signal if one stopped a fit.
     """
     argv = sys.argv[1:] if argv is None else argv
     argv = [_with_underscores(argument) for argument in argv]
@@ -324,10 +331,19 @@ def main(argv=None):
     import_tensorflow()
     from datasets import DataError
     from training.configuration import ConfigurationError
+    from training.interruption import InterruptedFitError
 
     try:
         COMMANDS[command](argv)
-    except (ConfigurationError, DataError, FloatingPointError) as error:
+    except InterruptedFitError as stop:
+        print(f"train.py: {stop}", file=sys.stderr)
+        return 128 + stop.signal
+    except (
+        ConfigurationError,
+        DataError,
+        FloatingPointError,
+        OSError,  # such as a full disk
+    ) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     return 0

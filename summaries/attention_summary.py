@@ -10,6 +10,7 @@ from layers import record_attention
 from layers.recording import scores_inside
 from summaries.rollout import classifier_rollout
 from summaries.rollout import encoder_layers
+from summaries.score_files import forget_steps
 from summaries.writing import write_attention
 from summaries.writing import write_rollout
 
@@ -25,7 +26,10 @@ class AttentionSummary(keras.callbacks.Callback):
     it was. Layers are called by their path in the model, such as
     `decoder/cross`.
 
-    A picture of 30 by 30 tokens takes about 50 kB of disk each epoch.
+    On disk a map of 30 by 30 tokens takes about 50 kB each epoch, and the
+    scores of the tab 4 bytes a weight before they are packed: of more samples
+    than fit into 32 MB only the first are kept, one in any case. Of a large
+    model choose `layers`.
 
     Args:
         log_dir: Folder of the event files, made at the first write.
@@ -85,12 +89,20 @@ class AttentionSummary(keras.callbacks.Callback):
         )
         self._scores_of = None
         self._writer = None
+        self._is_new_fit = False
 
     def on_train_begin(self, logs=None):
+        self._is_new_fit = True
         # Better now than after the first epoch.
         if self._watched().built:
             for layer, scores in self.scores().items():
                 self._check_sides(layer, scores)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._is_new_fit:
+            # What an earlier fit left of these steps is not of this one.
+            forget_steps(self.log_dir, epoch)
+            self._is_new_fit = False
 
     def on_epoch_end(self, epoch, logs=None):
         self.write(epoch)

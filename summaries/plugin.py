@@ -11,8 +11,10 @@ import werkzeug
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 
+from summaries.score_files import is_log_dir
 from summaries.score_files import list_log_dirs
 from summaries.score_files import list_steps
+from summaries.score_files import newest_change
 from summaries.score_files import read_picture
 from summaries.score_files import ScoreFileError
 from summaries.score_files import StepFile
@@ -60,8 +62,14 @@ class AttentionPlugin(base_plugin.TBPlugin):
         found = []
         for prefix, root in self._roots.items():
             for name in list_log_dirs(root):
-                steps = list_steps(root / name)
-                found.append({"name": prefix + name, "steps": steps})
+                found.append(
+                    {
+                        "name": prefix + name,
+                        "steps": list_steps(root / name),
+                        # A text: JavaScript would round the number.
+                        "changed": str(newest_change(root / name)),
+                    }
+                )
         return _json({"runs": found})
 
     def _step(self, arguments):
@@ -110,7 +118,7 @@ class AttentionPlugin(base_plugin.TBPlugin):
         for prefix, root in self._roots.items():
             if run.startswith(prefix):
                 name = run.removeprefix(prefix)
-                if name in list_log_dirs(root):
+                if is_log_dir(root, name):
                     return root / name
         raise ScoreFileError(f"There is no run of that name: {run!r:.80}")
 
@@ -119,11 +127,13 @@ def _roots(context):
     """`{prefix of the names of runs: log directory}`."""
     named = getattr(context.flags, "logdir_spec", "") or ""
     if not named:
-        return {"": pathlib.Path(context.logdir)}
+        return {"": pathlib.Path(context.logdir).expanduser()}
     roots = {}
     for part in named.split(","):
         name, colon, path = part.partition(":")
-        roots[f"{name}/" if colon else ""] = pathlib.Path(path or name)
+        # Without a name TensorBoard calls the runs by their folder, too.
+        key = f"{name}/" if colon or "," in named else ""
+        roots[key] = pathlib.Path(path or name).expanduser()
     return roots
 
 

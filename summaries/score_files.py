@@ -33,6 +33,9 @@ MOST_BYTES = 32_000_000
 _DAMAGE = (
     OSError,
     EOFError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
     TypeError,
     ValueError,
     KeyError,
@@ -60,6 +63,11 @@ def write_step(log_dir, step, index, arrays, pictures=None):
     Returns:
         The path of the file.
     """
+    if "://" in str(log_dir):
+        raise ValueError(
+            "Scores are written to folders of this machine alone. "
+            f"Received: log_dir={str(log_dir)!r}"
+        )
     if not 0 <= step < 10**12:
         raise ValueError(
             f"`step` must be at least 0 and below 10**12. Received: step={step}"
@@ -96,28 +104,65 @@ def picture_name(png):
 
 def list_steps(log_dir):
     """Numbers of the steps that have a file, in order."""
+    return [step for step, _ in _step_files(log_dir)]
+
+
+def newest_change(log_dir):
+    """When a step was last written: nanoseconds since 1970, 0 for never."""
+    changes = []
+    for _, path in _step_files(log_dir):
+        try:
+            changes.append(path.stat().st_mtime_ns)
+        except OSError:
+            continue  # removed by now
+    return max(changes, default=0)
+
+
+def forget_steps(log_dir, first):
+    """Remove the files of a step and of all after it."""
+    for step, path in _step_files(log_dir):
+        if step >= first:
+            path.unlink(missing_ok=True)
+
+
+def _step_files(log_dir):
     folder = pathlib.Path(log_dir, FOLDER)
-    if not folder.is_dir():
+    try:
+        names = map(_NAME.fullmatch, os.listdir(folder))
+    except OSError:  # there is none, or it is somebody else's
         return []
-    names = map(_NAME.fullmatch, os.listdir(folder))
-    return sorted(int(name[1]) for name in names if name)
+    return sorted((int(name[1]), folder / name[0]) for name in names if name)
 
 
 def list_log_dirs(root):
     """The folders below `root`, itself included, that have scores.
 
+    Links to folders are followed, each folder once.
+
     Returns:
         Their paths relative to `root`, with `/`, sorted; `.` is `root`.
     """
     root = pathlib.Path(root)
-    found = []
-    for folder, names, _ in os.walk(root):
+    found, seen = [], set()
+    for folder, names, _ in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
         if "plugins" in names:
             names.remove("plugins")
             if list_steps(folder):
                 found.append(pathlib.Path(folder).relative_to(root).as_posix())
-        names[:] = [name for name in names if not name.startswith(".")]
+        names[:] = sorted(name for name in names if not name.startswith("."))
     return sorted(found)
+
+
+def is_log_dir(root, name):
+    """Whether `list_log_dirs` would name it, without looking at the others."""
+    path = pathlib.PurePosixPath(name)
+    is_below = name and not path.is_absolute() and ".." not in path.parts
+    return bool(is_below and "\0" not in name and list_steps(root / name))
 
 
 class StepFile:

@@ -14,6 +14,9 @@ from summaries.sides import PooledSide
 # Most rows and columns of a small map.
 THUMBNAIL_SIZE = 64
 
+# See `kind_of`.
+UNIFORM, SAME_KEY, DIAGONAL = 0.98, 0.9, 0.7
+
 _DIAGNOSTICS = ("entropy", "max_weight", "padding_leak", "head_redundancy")
 
 
@@ -54,6 +57,7 @@ def write_scores(
     count = samples_that_fit(
         layer_bytes, min(max_samples, batch_size), most_bytes
     )
+    kinds = [[] for _ in range(count)]
     for number, (name, values) in enumerate(scores.items()):
         query, key = sides_of(name)
         layers.append(
@@ -66,9 +70,8 @@ def write_scores(
             }
         )
         for sample in range(count):
-            rows = len(query.labels_of(sample, values.shape[2]))
-            columns = len(key.labels_of(sample, values.shape[3]))
-            kept = values[sample, :, :rows, :columns]
+            kept = real_scores(values, query, key, sample)
+            kinds[sample].append([kind_of(head) for head in kept])
             arrays[f"scores/{sample}/{number}"] = kept.astype("float32")
             arrays[f"thumbnails/{sample}/{number}"] = _thumbnails(kept)
     index = {"layers": layers}
@@ -76,14 +79,60 @@ def write_scores(
         weights, side = rollout
         index["rollout"] = sides.number_of(side, weights.shape[1])
         for sample in range(count):
-            length = len(side.labels_of(sample, weights.shape[1]))
-            kept = weights[sample, :length]
+            kept = weights[sample][side.places_of(sample, weights.shape[1])]
             arrays[f"rollout/{sample}"] = kept.astype("float32")
-    index["samples"] = [sides.describe(sample) for sample in range(count)]
+    index["samples"] = [
+        {**sides.describe(sample), "kinds": kinds[sample]}
+        for sample in range(count)
+    ]
     if alignments is not None:
         for sample, links in zip(index["samples"], alignments):
             sample["alignment"] = [list(map(int, link)) for link in links]
     return write_step(log_dir, step, index, arrays, sides.pictures)
+
+
+def real_scores(values, query, key, sample):
+    """Scores `(num_heads, rows, columns)` of a sample, without padding."""
+    rows = query.places_of(sample, values.shape[2])
+    columns = key.places_of(sample, values.shape[3])
+    return values[sample][:, rows][:, :, columns]
+
+
+def kind_of(weights):
+    """What a head does that deserves a mark.
+
+    The page says the same of a served answer (`kindOf` in numbers.js).
+
+    Args:
+        weights: `(query_length, key_length)`, without padding.
+
+    Returns:
+        `NaN`: some weight is no number. `uniform`: all keys alike that may be
+        looked at, with an entropy of 98 % of the greatest. `one token`: nine
+        of ten queries look at the same key most. `diagonal`: seven of ten
+        look at their own place most, or beside it where there are 8 keys or
+        more. Else an empty string; also below 4 queries or keys.
+    """
+    if not np.isfinite(weights).all():
+        return "NaN"
+    weights = weights.astype("float64")
+    counted = np.flatnonzero((weights > 0).sum(axis=1) > 1)
+    entropies = []
+    for row in weights[counted]:
+        shares = row[row > 0] / row.sum()
+        entropies.append(-(shares * np.log(shares)).sum() / np.log(len(shares)))
+    if len(entropies) and np.mean(entropies) > UNIFORM:
+        return "uniform"
+    looks = np.flatnonzero(weights.max(axis=1, initial=0) > 0)
+    rows, columns = weights.shape
+    if len(looks) < 4 or columns < 4:
+        return ""
+    best = weights[looks].argmax(axis=1)
+    if np.bincount(best).max() > SAME_KEY * len(looks):
+        return "one token"
+    place = looks * (columns - 1) / (rows - 1)
+    near = np.abs(best - place) <= (1 if columns >= 8 else 0.5)
+    return "diagonal" if near.mean() > DIAGONAL else ""
 
 
 class _Sides:
@@ -152,6 +201,6 @@ def _thumbnails(scores):
         length = small.shape[axis]
         if length > THUMBNAIL_SIZE:
             edges = np.arange(THUMBNAIL_SIZE) * length // THUMBNAIL_SIZE
-            small = np.maximum.reduceat(small, edges, axis=axis)
+            small = np.fmax.reduceat(small, edges, axis=axis)
     small = np.sqrt(np.clip(np.nan_to_num(small), 0, 1))
     return np.round(255 * small).astype("uint8")

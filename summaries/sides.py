@@ -67,6 +67,15 @@ class Side:
         """What to write along an axis of this length for a sample."""
         return self.tokens[sample]
 
+    def places_of(self, sample, length):
+        """Where along such an axis the tokens of a sample stand."""
+        count = len(self.tokens[sample])
+        if self.mask is not None:
+            real = np.flatnonzero(self.mask[sample])
+            if len(real) == count:  # also with padding in front
+                return real
+        return np.arange(count)
+
 
 def _as_text(token):
     if isinstance(token, bytes):
@@ -148,6 +157,10 @@ class PatchSide:
         patches = [f"{r}, {c}" for r in range(rows) for c in range(columns)]
         return before + patches
 
+    def places_of(self, sample, length):
+        """Where along such an axis the tokens of a sample stand."""
+        return np.arange(self.length)
+
 
 @dataclasses.dataclass(frozen=True)
 class PooledSide:
@@ -162,3 +175,7 @@ class PooledSide:
         if length == 1:
             return ["pooled"]
         return [f"pooled {number}" for number in range(length)]
+
+    def places_of(self, sample, length):
+        """Where along such an axis the tokens of a sample stand."""
+        return np.arange(length)

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 import pathlib
 import re
 
@@ -31,7 +32,7 @@ _FILE = """\
 """
 
 
-def standalone_page(name, answer, layers=None):
+def standalone_page(name, answer, layers=None, heads=None):
     """The page with one answer, for a browser without any network.
 
     Args:
@@ -40,11 +41,18 @@ def standalone_page(name, answer, layers=None):
             or lists of texts.
         layers: For each output of attention the names of its layers, as the
             model card has them.
+        heads: Likewise for each the numbers of the heads of each layer, where
+            the export left some out.
 
     Returns:
         The HTML, a string.
     """
-    data = {"name": name, "answer": answer, "layers": layers or {}}
+    data = {
+        "name": name,
+        "answer": answer,
+        "layers": layers or {},
+        "heads": heads or {},
+    }
     return _FILE.format(
         title=html.escape(name),
         style=(_PAGE / "style.css").read_text("utf-8"),
@@ -68,14 +76,24 @@ def _modules():
 
 def _in_script(content):
     """JSON that cannot end the element that it stands in."""
-    text = json.dumps(content, default=_as_list, allow_nan=False)
+    text = json.dumps(_plain(content), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _as_list(value):
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"An answer holds no {type(value).__name__}: {value!r}")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        # What is no number is nothing in JSON.
-        value = np.where(np.isfinite(value), value, None)
-    return value.tolist()
+def _plain(value):
+    """What JSON can hold: what is no number is nothing there."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            value = np.where(np.isfinite(value), value, None)
+        return value.tolist()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"An answer holds no {type(value).__name__}: {value!r}")

@@ -191,13 +191,17 @@ def _write_layer(writer, layer, scores, query, key, step, max_images):
 def _draw(sample, scores, query, key):
     """The map of one sample, scores `(num_heads, query_length, key_length)`."""
     queries = query.labels_of(sample, scores.shape[1])
+    keys = key.labels_of(sample, scores.shape[2])
+    rows = query.places_of(sample, scores.shape[1])
+    columns = key.places_of(sample, scores.shape[2])
+    # Of no tokens the first row is drawn.
+    scores = scores[:, rows if len(rows) else [0]]
     if not isinstance(key, PatchSide):
-        return attention_map(
-            scores, queries, key.labels_of(sample, scores.shape[2])
-        )
+        columns = columns if len(columns) else [0]
+        return attention_map(scores[:, :, columns], queries, keys)
     if query is not key:
         # Other queries have no class token among them, but maybe padding.
-        scores = scores[:, : max(len(queries), 1)].mean(axis=1, keepdims=True)
+        scores = scores.mean(axis=1, keepdims=True)
     return patch_map(
         scores, key.images[sample], key.grid_shape, key.num_prefix_tokens
     )

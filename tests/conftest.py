@@ -28,6 +28,20 @@ def pytest_addoption(parser):
         action="store_true",
         help="the whole of the tests that have a short form",
     )
+    parser.addoption(
+        "--every",
+        metavar="N",
+        type=int,
+        default=1,
+        help="of the parameters of each test of a layer, every Nth only",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +54,8 @@ class Command:
     """Runs `train.py` in a process of its own."""
 
     @staticmethod
-    def start(arguments, folder):
+    def start(arguments, folder, before=()):
+        """`before` is a command that starts the command, as `nice`."""
         environment = {
             **os.environ,
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -48,7 +63,10 @@ class Command:
         }
         environment.pop("ATTENTION_ZOO_DATA", None)
         return subprocess.Popen(
-            [sys.executable, str(REPOSITORY / "train.py"), *arguments],
+            [
+                *(*before, sys.executable, str(REPOSITORY / "train.py")),
+                *arguments,
+            ],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -57,9 +75,9 @@ class Command:
         )
 
     @classmethod
-    def run(cls, arguments, folder):
+    def run(cls, arguments, folder, before=()):
         """The exit status, what was printed, and the errors."""
-        process = cls.start(arguments, folder)
+        process = cls.start(arguments, folder, before)
         printed, errors = process.communicate(timeout=600)
         return process.returncode, printed, errors
 

@@ -127,6 +127,13 @@ def fit_parser(argv):
         default=True,
         help="Whether to export the model in the end.",
     )
+    parser.add_argument(
+        "--save_seconds",
+        type=jsonargparse.typing.NonNegativeFloat,
+        default=60.0,
+        help="How often the state is saved within an epoch; what is fitted "
+        "does not depend on it.",
+    )
     add_card_arguments(parser)
     parser.add_class_arguments(RECIPES[preset.model.task])
     parser.add_class_arguments(PREPROCESSING[preset.model.task])

@@ -6,12 +6,17 @@ import keras
 import tensorflow as tf
 import tqdm
 
+from training.interruption import SaveState
+from training.interruption import StopSignals
 from training.optimizer import averaged_weights
 from training.optimizer import make_optimizer
 from training.progress import ProgressBar
 from training.progress import StopWhenNotFinite
 from training.resume import TrainingState
 from training.resume import write_atomically
+
+# How often the state is saved within an epoch.
+SAVE_SECONDS = 60.0
 
 # Scores of which less is better.
 _SMALLER_IS_BETTER = ("loss", "alignment_error_rate")
@@ -51,7 +56,8 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         self.keep = keep
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
+        # A part of it may be that of an earlier start.
+        self.started = time.perf_counter() - self.state.seconds
 
     def on_epoch_end(self, epoch, logs=None):
         fitted = time.perf_counter()
@@ -68,7 +74,7 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         scores["training_loss"] = logs["loss"]
         scores["seconds"] = fitted - self.started
         scores["evaluation_seconds"] = time.perf_counter() - fitted
-        self.state.save(scores)
+        self.state.end_epoch(scores)
         tqdm.tqdm.write(self._line(epoch, scores))
         since_best = epoch - best_epoch(metric, self.state.history)[0]
         patience = self.recipe.early_stop_patience
@@ -110,7 +116,16 @@ def compile_model(objective, recipe, total_steps):
     return objective.fitted
 
 
-def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
+def fit(
+    objective,
+    recipe,
+    batches,
+    evaluate,
+    checkpoints,
+    watch=(),
+    keep=None,
+    save_seconds=SAVE_SECONDS,
+):
     """Fit a model, or go on with a fit that was interrupted.
 
     Args:
@@ -121,11 +136,14 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
             scores.
         checkpoints: Folder for the checkpoints and for `best.keras`.
         watch, keep: As in `ScoreEachEpoch`.
+        save_seconds: How often the state is saved within an epoch.
 
     Returns:
         The scores of each epoch, as a list of dictionaries.
 
     Raises:
+        ConfigurationError: If the state can't be read or written.
+        InterruptedFitError: If SIGTERM or Ctrl-C stopped it, its state saved.
         FloatingPointError: If the loss is no longer finite.
         Exception: The error of the batches, if there is one in the data.
     """
@@ -146,19 +164,19 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
     )
     if state.epoch >= recipe.epochs or stopped:
         return state.history
-    if state.epoch:
-        print(f"Going on after epoch {state.epoch} of {recipe.epochs}.")
-    try:
-        compiled.fit(
-            batches.epochs(first=state.epoch),
-            steps_per_epoch=steps,
-            initial_epoch=state.epoch,
-            epochs=recipe.epochs,
-            shuffle=False,  # done by the batches
-            verbose=0,
-            callbacks=[
+    if state.epoch or state.step:
+        place = f"after epoch {state.epoch} of {recipe.epochs}"
+        if state.step:
+            place += f", at step {state.step} of {steps}"
+        print(f"Going on {place}.")
+    with StopSignals() as signals:
+        callbacks = keras.callbacks.CallbackList(
+            [
                 StopWhenNotFinite(),
-                ProgressBar(steps * recipe.epochs, steps * state.epoch),
+                ProgressBar(
+                    steps * recipe.epochs, steps * state.epoch + state.step
+                ),
+                SaveState(state, signals, save_seconds),
                 ScoreEachEpoch(
                     objective.model,
                     recipe,
@@ -169,9 +187,35 @@ def fit(objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None):
                     keep,
                 ),
             ],
+            model=compiled,
         )
-    except tf.errors.OpError as error:
-        if batches.error is None:
-            raise
-        raise batches.error from error
+        try:
+            _run(compiled, batches, recipe.epochs, state, callbacks)
+        except tf.errors.OpError as error:
+            if batches.error is None:
+                raise
+            raise batches.error from error
     return state.history
+
+
+def _run(model, batches, epochs, state, callbacks):
+    """All steps that are left.
+
+    Keras' own `fit` begins with whole epochs alone.
+    """
+    model.make_train_function()
+    model.stop_training = False
+    callbacks.on_train_begin()
+    iterator = iter(batches.epochs(first=state.epoch).skip(state.step))
+    for epoch in range(state.epoch, epochs):
+        first = state.step
+        if not first:
+            model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        for step in range(first, batches.steps_per_epoch):
+            logs = model.train_function(iterator)
+            callbacks.on_train_batch_end(step, logs)
+        callbacks.on_epoch_end(epoch, model.get_metrics_result())
+        if model.stop_training:
+            break
+    callbacks.on_train_end()

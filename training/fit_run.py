@@ -12,6 +12,7 @@ from training.averaging import EpochWeights
 from training.configuration import ConfigurationError
 from training.fit import best_epoch
 from training.fit import fit
+from training.fit import SAVE_SECONDS
 from training.hardware import hardware
 from training.start import find_start
 from training.suited_recipe import suited_recipe
@@ -28,7 +29,9 @@ _TAGS = {
 }
 
 
-def fit_run(configuration, run, data_dir=None, command=""):
+def fit_run(
+    configuration, run, data_dir=None, command="", save_seconds=SAVE_SECONDS
+):
     """Fit a model, or go on with an interrupted fit.
 
     Args:
@@ -36,6 +39,7 @@ def fit_run(configuration, run, data_dir=None, command=""):
         run: The `Run` that was started with it.
         data_dir: Folder where public data lie.
         command: The command line, which the metrics and the model card show.
+        save_seconds: How often the state is saved within an epoch.
 
     Returns:
         The metrics, as written to `metrics.json`.
@@ -81,6 +85,7 @@ def fit_run(configuration, run, data_dir=None, command=""):
             )
         ],
         keep=weights and weights.save,
+        save_seconds=save_seconds,
     )
     epoch, _ = best_epoch(recipe.validation_metric, history)
     chosen, validation, averaged = f"epoch {epoch + 1}", history[epoch], None

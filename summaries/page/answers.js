@@ -1,7 +1,7 @@
 // The JSON of a served model's `explain`, as a document that can be shown.
 
 import { node } from "./elements.js";
-import { diagnose, thumbnail } from "./numbers.js";
+import { diagnose, kindsOf, thumbnail } from "./numbers.js";
 
 const WANTED =
   "The answer of the signature `explain` is needed: an object with " +
@@ -15,22 +15,37 @@ const STACKS = {
     encoder_attention: ["source", "source"],
     decoder_attention: ["target", "before"],
   },
-  text: { attention: ["text", "text"] },
+  text: { attention: ["text", "text"], pooling_attention: ["pooled", "text"] },
   image: { attention: ["image", "image"] },
 };
+
+/** JSON as servers write it, with NaN and Infinity in it. */
+export function parseAnswer(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const bare = /("(?:[^"\\]|\\.)*")|-?\b(?:Infinity|NaN)\b/g;
+    try {
+      return JSON.parse(text.replace(bare, (_, inside) => inside ?? "null"));
+    } catch {
+      throw new Error(`it is no JSON (${error.message})`);
+    }
+  }
+}
 
 /**
  * A document: `{name, index, samples, pictures}`.
  * @param {object} answer Parsed JSON.
  * @param {string} name What to call it.
- * @param {object} layers Names of the layers of each output, from the card.
+ * @param {object} card Of each output the names of its layers, `layers`, and
+ *   the numbers of its heads, `heads`, as the model card has them.
  */
-export function documentOf(answer, name, layers = {}) {
+export function documentOf(answer, name, card = {}) {
   const rows = rowsOf(answer);
   const pictures = {};
   const samples = rows.map((row, number) => {
     try {
-      return sampleOf(row, number, layers, pictures);
+      return sampleOf(row, number, card, pictures);
     } catch (error) {
       throw new Error(`Row ${number} of ${name}: ${error.message}`);
     }
@@ -39,7 +54,12 @@ export function documentOf(answer, name, layers = {}) {
   const index = {
     step: 0,
     layers: first.layers,
-    samples: samples.map(({ sides, title }) => ({ sides, title })),
+    samples: samples.map(({ sides, title, kinds, layers }) => ({
+      sides,
+      title,
+      kinds,
+      diagnostics: layers.map(({ diagnostics }) => diagnostics),
+    })),
     ...(first.rollout ? { rollout: first.rolloutSide } : {}),
   };
   return { name, index, samples, pictures };
@@ -65,7 +85,7 @@ function rowsOf(answer) {
   return rows;
 }
 
-function sampleOf(row, number, layers, pictures) {
+function sampleOf(row, number, card, pictures) {
   if (!row || !Array.isArray(row.attention)) {
     throw new Error(`it has no \`attention\`. ${WANTED}`);
   }
@@ -79,10 +99,11 @@ function sampleOf(row, number, layers, pictures) {
   const scores = [];
   for (const [output, [query, key]] of Object.entries(STACKS[kind])) {
     if (row[output] === undefined) continue;
-    row[output].forEach((heads, layer) => {
-      const known = (layers[output] || [])[layer];
+    const heads = card.heads?.[output];
+    layersOf(row[output], output).forEach((weights, layer) => {
+      const known = card.layers?.[output]?.[layer];
       const values = tensorOf(
-        heads,
+        weights,
         lengthOf(sides[query]),
         lengthOf(sides[key]),
         `${output}[${layer}]`,
@@ -91,6 +112,7 @@ function sampleOf(row, number, layers, pictures) {
       described.push({
         name: known || `${output} ${layer}`,
         num_heads: values.shape[0],
+        ...(heads && output !== "pooling_attention" ? { heads } : {}),
         query: names.indexOf(query),
         key: names.indexOf(key),
         diagnostics: diagnose(values),
@@ -104,6 +126,7 @@ function sampleOf(row, number, layers, pictures) {
     sides: Object.values(sides),
     layers: described,
     scores,
+    kinds: scores.map(kindsOf),
     thumbnails: scores.map(thumbnail),
     rollout: rollout && {
       data: rollout,
@@ -111,6 +134,11 @@ function sampleOf(row, number, layers, pictures) {
     },
     rolloutSide: names.indexOf("image"),
   };
+}
+
+/** A pooling has one query and no layers. */
+function layersOf(weights, output) {
+  return output === "pooling_attention" ? [[[weights]]] : weights;
 }
 
 const sidesOf = {
@@ -122,7 +150,10 @@ const sidesOf = {
       before: tokens(["[START]", ...target.slice(0, -1)]),
     };
   },
-  text: (row) => ({ text: tokens(real(row.tokens)) }),
+  text: (row) => ({
+    text: tokens(real(row.tokens)),
+    pooled: { kind: "pooled", tokens: ["pooled"] },
+  }),
   image(row, number, pictures) {
     const name = `${number}`;
     pictures[name] = pictureOf(row.images);
@@ -160,7 +191,7 @@ function asText(token) {
 }
 
 function lengthOf(side) {
-  if (side.kind === "tokens") return side.tokens.length;
+  if (side.kind !== "patches") return side.tokens.length;
   return side.num_prefix_tokens + side.grid[0] * side.grid[1];
 }
 
@@ -188,13 +219,14 @@ function tensorOf(heads, rows, columns, name) {
 const flat = (rows) => Float32Array.from(rows.flat());
 
 function titleOf(row) {
-  if (row.translation !== undefined) return asText(row.translation);
-  const probability = Math.max(...(row.probabilities || [NaN]));
+  const cut = row.truncated ? " (cut)" : "";
+  if (row.translation !== undefined) return `${asText(row.translation)}${cut}`;
+  const probability = Math.max(...(row.probabilities || []).map(Number));
   if (row.valid === false) return "can't be read";
-  const percent = Number.isNaN(probability)
+  const percent = !Number.isFinite(probability)
     ? ""
     : ` ${(100 * probability).toFixed(1)} %`;
-  return `${asText(row.label || "")}${percent}`;
+  return `${asText(row.label || "")}${percent}${cut}`;
 }
 
 /** Pixels `[height][width][3]` as the address of a picture. */

@@ -1,12 +1,12 @@
 // The page: the state, the data of what it names, and where they are shown.
 
-import { documentOf } from "./answers.js";
+import { documentOf, parseAnswer } from "./answers.js";
 import { Controls } from "./controls.js";
-import { DocumentSource } from "./documents.js";
 import { node } from "./elements.js";
 import { label } from "./labels.js";
 import { Overview } from "./overview.js";
 import { saveView } from "./save.js";
+import { Sources } from "./sources.js";
 import { firstState, restored, stepsOf, within } from "./state.js";
 import { makeView } from "./views.js";
 
@@ -25,9 +25,10 @@ export class App {
   constructor(element, host) {
     this.host = host;
     this.state = firstState();
+    this.sources = new Sources();
     this.runs = [];
-    this.turn = 0; // counts the drawings, so that a late answer is dropped
-    this.player = null;
+    this.reading = null; // what is under way, and whether it is to be repeated
+    this.player = null; // an object while steps are played
     this.build(element);
     this.takeDrops(element);
   }
@@ -55,7 +56,7 @@ export class App {
     window.addEventListener("attention-reload", () => this.reload());
     new MutationObserver(() => {
       this.overview.forget();
-      if (this.source) this.refresh();
+      if (this.index) this.refresh();
     }).observe(document.documentElement, {
       attributes: true,
       attributeFilter: ["data-theme"],
@@ -67,21 +68,27 @@ export class App {
     this.message.classList.toggle("error", isError);
   }
 
-  /** Shows the data of a source, in the state of a link. */
-  async open(source, link) {
+  /** Shows the runs of a server, in the state of a link (a promise). */
+  async open(server, link) {
+    this.sources.server = server;
+    setInterval(() => this.reload(), AGAIN);
     try {
-      this.runs = await source.runs();
+      const [named] = await Promise.all([link, this.sources.update()]);
+      this.runs = this.sources.runs();
+      this.state = restored(this.state, named, this.runs);
+      await this.refresh();
     } catch (error) {
-      this.say(`The runs can't be listed: ${error.message}`, true);
-      return;
+      this.clear(`The runs can't be listed: ${error.message}`, true);
     }
-    this.source = source;
-    this.state = restored(this.state, link, this.runs);
-    await this.refresh();
-    clearInterval(this.follower);
-    if (source.canFollow) {
-      this.follower = setInterval(() => this.reload(), AGAIN);
-    }
+  }
+
+  /** Shows a document, beside what is there. */
+  add(document) {
+    const run = this.sources.documents.add(document);
+    this.runs = this.sources.runs();
+    const { view } = this.state;
+    this.state = { ...firstState(), run, view };
+    return this.refresh();
   }
 
   steps(run = this.state.run) {
@@ -90,14 +97,15 @@ export class App {
 
   /** Looks for new runs and steps; follows the last step if it is shown. */
   async reload() {
-    if (document.hidden || !this.source) return;
+    if (document.hidden || !this.sources.server) return;
     const before = JSON.stringify(this.runs);
     const wasLast = this.steps().at(-1) === this.state.step;
     try {
-      this.runs = await this.source.runs();
+      await this.sources.update();
     } catch {
       return; // the server is away for a moment
     }
+    this.runs = this.sources.runs();
     if (JSON.stringify(this.runs) === before) return;
     const { step } = this.state;
     const link = wasLast && !this.player ? {} : { step };
@@ -107,41 +115,75 @@ export class App {
 
   change(changes) {
     Object.assign(this.state, changes);
+    if ("layer" in changes && this.index) {
+      this.state.layerName = this.index.layers[changes.layer].name;
+    }
     return this.refresh();
   }
 
-  /** Reads what the state names, and draws it at once. */
-  async refresh() {
-    const turn = ++this.turn;
-    if (!this.runs.length) {
-      this.clear(NO_SCORES);
-      return;
+  /** Reads what the state names, and draws it at once. Of wishes that come
+   * while that is under way only the latest is fulfilled. */
+  refresh() {
+    if (this.reading) {
+      this.reading.again = true;
+      return this.reading.done;
     }
+    const reading = { again: true };
+    this.reading = reading;
+    reading.done = (async () => {
+      while (reading.again) {
+        reading.again = false;
+        const draw = await this.read();
+        draw(!reading.again);
+      }
+      this.reading = null;
+    })();
+    return reading.done;
+  }
+
+  /** Gives the function that draws what was read. */
+  async read() {
+    if (!this.runs.length) return () => this.clear(NO_SCORES);
     try {
-      const { source, runs } = this;
+      const { runs } = this;
       const { run, step } = this.state;
+      const source = this.sources.of(run);
       const index = await source.index(run, step);
       const state = within(this.state, index);
-      const shown = { source, runs, index, state };
+      const shown = { sources: this.sources, runs, index, state };
+      const keep = (changes) => Object.assign(this.state, changes);
       const [thumbnails, view] = await Promise.all([
         source.thumbnails(run, step, state.sample),
-        makeView(shown, (changes) => Object.assign(this.state, changes)),
+        makeView(shown, keep).catch(failure),
       ]);
-      if (turn !== this.turn) return;
-      Object.assign(this, { state, index });
-      this.say("");
-      this.overview.show(index, thumbnails, state);
-      this.put(view);
-      this.controls.update();
+      return (isLatest) => {
+        this.index = index;
+        if (isLatest) this.state = state;
+        this.say("");
+        this.overview.show(index, thumbnails, state);
+        this.put(view);
+        this.controls.update();
+      };
     } catch (error) {
-      if (turn === this.turn) this.clear(error.message, true);
+      return () => this.clear(error.message, true);
     }
   }
 
   put(view) {
-    if (this.view) view.follow?.(this.view);
+    const before = this.view;
+    const focused = this.detail.contains(document.activeElement)
+      ? document.activeElement.className
+      : "";
+    const scrolled = this.detail.querySelector(".scrolls");
+    const [left, top] = [scrolled?.scrollLeft, scrolled?.scrollTop];
     this.view = view;
     this.detail.replaceChildren(view.element);
+    if (before?.constructor !== view.constructor) return;
+    view.follow?.(before);
+    this.detail.querySelector(".scrolls")?.scrollTo(left, top);
+    if (focused) {
+      this.detail.getElementsByClassName(focused)[0]?.focus();
+    }
   }
 
   clear(text, isError = false) {
@@ -154,24 +196,24 @@ export class App {
 
   // Steps one after another.
 
-  play() {
-    const next = async () => {
+  async play() {
+    const player = {};
+    this.player = player;
+    const isLast = this.state.step === this.steps().at(-1);
+    await this.change(isLast ? { step: this.steps()[0] } : {});
+    for (;;) {
+      await new Promise((done) => setTimeout(done, FRAME));
+      if (this.player !== player) return; // paused, or played anew
       const steps = this.steps();
       const place = steps.indexOf(this.state.step) + 1;
-      if (place >= steps.length) {
-        this.stop();
-        return;
-      }
+      if (place >= steps.length) break;
       await this.change({ step: steps[place] });
-      if (this.player) this.player = setTimeout(next, FRAME);
-    };
-    const isLast = this.state.step === this.steps().at(-1);
-    this.player = setTimeout(next, FRAME);
-    this.change(isLast ? { step: this.steps()[0] } : {});
+      if (this.player !== player) return;
+    }
+    this.stop();
   }
 
   stop() {
-    clearTimeout(this.player);
     this.player = null;
     this.controls.update();
   }
@@ -179,8 +221,9 @@ export class App {
   // Out of the page and into it.
 
   async save(kind) {
-    const { run, step, sample, layer } = this.state;
-    const name = `${run}-${step}-${sample}-${this.index.layers[layer].name}`;
+    const { run, step, sample, layer, head, view } = this.state;
+    const { name: layerName } = this.index.layers[layer];
+    const name = [run, step, sample, layerName, head, view].join("-");
     try {
       await saveView(this.view, name, kind);
     } catch (error) {
@@ -215,17 +258,16 @@ export class App {
     if (!file) return;
     const name = label(file.name, 60);
     try {
-      let answer;
-      try {
-        answer = JSON.parse(await file.text());
-      } catch (error) {
-        throw new Error(`it is no JSON (${error.message})`);
-      }
-      const opened = documentOf(answer, name);
-      this.state = { ...firstState(), view: this.state.view };
-      await this.open(new DocumentSource([opened]), {});
+      await this.add(documentOf(parseAnswer(await file.text()), name));
     } catch (error) {
       this.say(`${name} can't be shown: ${error.message}`, true);
     }
   }
+}
+
+/** A view that could not be made; all controls stay. */
+function failure(error) {
+  const element = node("p", "message error", error.message);
+  element.setAttribute("role", "alert");
+  return { element };
 }

@@ -90,9 +90,9 @@ export function legend(isDifference) {
 }
 
 /** The colour of a head, the same in every layer. */
-export function headColor(head, count) {
+export function headColor(head, count, scheme = theme()) {
   const hue = Math.round((360 * head) / Math.max(count, 1) + 210) % 360;
-  return `hsl(${hue} 75% ${theme() === "dark" ? 68 : 36}%)`;
+  return `hsl(${hue} 75% ${scheme === "dark" ? 68 : 36}%)`;
 }
 
 function mix(left, right, part) {

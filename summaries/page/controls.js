@@ -3,7 +3,7 @@
 
 import { action, group, node } from "./elements.js";
 import { sentence } from "./labels.js";
-import { hasPicture, MEAN, otherOf, VIEWS } from "./state.js";
+import { hasPicture, headName, MEAN, otherOf, VIEWS } from "./state.js";
 
 export class Controls {
   constructor(app) {
@@ -30,9 +30,8 @@ export class Controls {
       action("SVG", "save-svg", () => app.save("svg")),
       action("PNG", "save-png", () => app.save("png")),
     );
-    if (app.host.linkTo) {
-      this.saves.append(action("Copy link", "link", () => app.copyLink()));
-    }
+    this.link = action("Copy link", "link", () => app.copyLink());
+    this.saves.append(this.link);
     this.element.append(
       this.run.element,
       this.stepControls(),
@@ -101,6 +100,8 @@ export class Controls {
     this.slider.max = app.steps().length - 1;
     this.slider.value = Math.max(app.steps().indexOf(state.step), 0);
     this.tellStep();
+    // An answer that was dropped is nowhere but on this page.
+    this.link.hidden = !app.host.linkTo || app.sources.isDocument(state.run);
     this.saves.hidden = this.viewGroup.hidden = !index;
     const picks = index ? picksOf(index, state) : { samples: [], layers: [], heads: [] };
     this.sample.show(picks.samples, state.sample, index);
@@ -155,8 +156,9 @@ class Choice {
 const names = (runs) => runs.map(({ name }) => [name, name]);
 
 function picksOf(index, state) {
-  const count = index.layers[state.layer].num_heads;
-  const heads = Array.from({ length: count }, (_, n) => [n, `head ${n}`]);
+  const layer = index.layers[state.layer];
+  const count = layer.num_heads;
+  const heads = Array.from({ length: count }, (_, n) => [n, headName(layer, n)]);
   return {
     samples: index.samples.map((sample, n) => [n, `${n}: ${titleOf(sample)}`]),
     layers: index.layers.map(({ name }, n) => [n, name]),

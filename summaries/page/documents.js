@@ -1,26 +1,38 @@
 // Data that are in the page itself, such as an answer that was dropped on it.
 
-export class DocumentSource {
-  /** @param {object[]} documents As `documentOf` in answers.js gives them. */
-  constructor(documents) {
-    this.documents = documents;
-    this.canFollow = false;
+export class Documents {
+  constructor() {
+    this.documents = new Map(); // by their names
   }
 
-  async runs() {
-    return this.documents.map(({ name }) => ({ name, steps: [0] }));
+  /** Takes what `documentOf` in answers.js gave; gives the name of its run. */
+  add(document) {
+    let { name } = document;
+    for (let n = 2; this.documents.has(name); n++) {
+      name = `${document.name} (${n})`;
+    }
+    this.documents.set(name, document);
+    return name;
+  }
+
+  has(run) {
+    return this.documents.has(run);
+  }
+
+  runs() {
+    return Array.from(this.documents.keys(), (name) => ({ name, steps: [0] }));
   }
 
   async index(run) {
-    return this.find(run).index;
+    return this.documents.get(run).index;
   }
 
   async thumbnails(run, step, sample) {
-    return this.find(run).samples[sample].thumbnails;
+    return this.documents.get(run).samples[sample].thumbnails;
   }
 
   async scores(run, step, sample, layer, head = null) {
-    const whole = this.find(run).samples[sample].scores[layer];
+    const whole = this.documents.get(run).samples[sample].scores[layer];
     if (head === null) return whole;
     const [, rows, columns] = whole.shape;
     const size = rows * columns;
@@ -31,14 +43,10 @@ export class DocumentSource {
   }
 
   async rollout(run, step, sample) {
-    return this.find(run).samples[sample].rollout;
+    return this.documents.get(run).samples[sample].rollout;
   }
 
   picture(run, name) {
-    return this.find(run).pictures[name];
-  }
-
-  find(run) {
-    return this.documents.find(({ name }) => name === run);
+    return this.documents.get(run).pictures[name];
   }
 }

@@ -13,5 +13,5 @@ export async function render() {
   document.title = "Attention";
   followTheme(document.documentElement);
   const app = new App(document.body, { linkTo });
-  await app.open(new ServerSource("./"), await readLink());
+  await app.open(new ServerSource("./"), readLink());
 }

@@ -14,6 +14,9 @@ export function label(token, longest = LONGEST) {
   return (shown || "␣") + (cut ? "…" : "");
 }
 
+/** A label among others: signs of its own direction end with it. */
+export const isolated = (token) => `\u2068${label(token)}\u2069`;
+
 /** A text on one line, with blanks as they are. */
 export function sentence(text, longest) {
   return label(text.replace(/\s+/gu, " "), longest).replaceAll("␣", " ");

@@ -11,8 +11,8 @@ const MOST_LINES = 4000;
 
 export class LineView {
   /**
-   * @param {object} given `{data, shape, queries, keys, heads, title}`; `data`
-   *   has all heads, `heads` is the set of those shown.
+   * @param {object} given `{data, shape, queries, keys, heads, nameOf, title}`;
+   *   `data` has all heads, `heads` is the set of those shown.
    * @param {(heads: Set<number>) => void} given.choose Told of other heads.
    */
   constructor(given) {
@@ -23,7 +23,12 @@ export class LineView {
       "",
       `${this.title}: point at a word to see where it looks`,
     );
-    this.element.append(caption, this.chips(), this.plot());
+    this.element.append(caption, this.chips());
+    if (this.data.some(Number.isNaN)) {
+      const text = "Weights that are no numbers (NaN) have no line.";
+      this.element.append(node("p", "note", text));
+    }
+    this.element.append(this.plot());
     this.show(null, null);
   }
 
@@ -33,7 +38,7 @@ export class LineView {
     chips.setAttribute("role", "group");
     chips.setAttribute("aria-label", "heads");
     for (let head = 0; head < count; head++) {
-      const chip = node("button", "chip", `head ${head}`);
+      const chip = node("button", "chip", this.nameOf(head));
       chip.type = "button";
       chip.style.setProperty("--color", headColor(head, count));
       chip.setAttribute("aria-pressed", String(this.heads.has(head)));
@@ -50,7 +55,7 @@ export class LineView {
   }
 
   plot() {
-    const plot = node("div", "lines-plot");
+    const plot = node("div", "lines-plot scrolls");
     this.left = this.list("queries", this.queries, (n) => this.show(n, null));
     this.right = this.list("keys", this.keys, (n) => this.show(null, n));
     const height = ROW * Math.max(this.queries.length, this.keys.length);
@@ -83,7 +88,7 @@ export class LineView {
   /** Shows the lines of one query or one key, or all if both are null. */
   show(row, column) {
     Object.assign(this, { row, column });
-    const [count, rows, columns] = this.shape;
+    const [, rows, columns] = this.shape;
     const found = [];
     for (const head of this.heads) {
       for (let t = row ?? 0; t < (row === null ? rows : row + 1); t++) {
@@ -109,22 +114,26 @@ export class LineView {
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(path);
     }
-    this.svg.replaceChildren(
-      ...Array.from(groups, ([key, paths]) => {
-        const level = key % 16;
-        return svgElement("path", {
-          d: paths.join(""),
-          fill: "none",
-          stroke: headColor(Math.floor(key / 16), count),
-          "stroke-opacity": (0.15 + (0.85 * level) / 12).toFixed(2),
-          "stroke-width": (0.6 + level / 5).toFixed(2),
-        });
-      }),
-    );
+    this.groups = groups;
+    this.svg.replaceChildren(...this.paths());
     this.shade(this.right, row, (s) => this.strongest(row, s));
     this.shade(this.left, column, (t) => this.strongest(t, column));
     this.mark(this.left, row);
     this.mark(this.right, column);
+  }
+
+  /** The lines that are shown, as SVG elements. */
+  paths(scheme) {
+    return Array.from(this.groups, ([key, paths]) => {
+      const level = key % 16;
+      return svgElement("path", {
+        d: paths.join(""),
+        fill: "none",
+        stroke: headColor(Math.floor(key / 16), this.shape[0], scheme),
+        "stroke-opacity": (0.15 + (0.85 * level) / 12).toFixed(2),
+        "stroke-width": (0.6 + level / 5).toFixed(2),
+      });
+    });
   }
 
   /** The greatest weight of a pair over the heads shown. */

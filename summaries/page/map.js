@@ -2,7 +2,7 @@
 
 import { colorsOf, legend } from "./colors.js";
 import { node } from "./elements.js";
-import { label, tokenElement } from "./labels.js";
+import { isolated, tokenElement } from "./labels.js";
 import { format } from "./numbers.js";
 
 const SMALLEST_LABELLED = 11; // pixels of a cell whose label can be read
@@ -36,7 +36,7 @@ export class AttentionMap {
     this.element = node("figure", "map");
     this.readout = node("output", "readout");
     this.readout.setAttribute("aria-live", "polite");
-    this.frame = node("div", "map-frame");
+    this.frame = node("div", "map-frame scrolls");
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "application");
     this.frame.setAttribute(
@@ -79,6 +79,11 @@ export class AttentionMap {
   }
 
   draw() {
+    if (!this.rows || !this.columns) {
+      const text = "There is no token here, so there is no weight.";
+      this.frame.replaceChildren(node("p", "note", text));
+      return;
+    }
     this.canvas = node("canvas");
     paint(this.canvas, this);
     this.canvas.style.width = `${this.cell * this.columns}px`;
@@ -138,6 +143,7 @@ export class AttentionMap {
   }
 
   show(at) {
+    if (!this.cross) return; // nothing is drawn
     this.at = at;
     this.cross.hidden = at === null;
     this.readout.textContent = "";
@@ -148,7 +154,7 @@ export class AttentionMap {
       ([query, key]) => query === row && key === column,
     );
     this.readout.textContent =
-      `${label(this.queries[row])} → ${label(this.keys[column])}  ` +
+      `${isolated(this.queries[row])} → ${isolated(this.keys[column])}  ` +
       `${format(this.weight(row, column))}${isGold ? "  aligned" : ""}`;
   }
 
@@ -169,6 +175,7 @@ export class AttentionMap {
         clamp(row + step[0], this.rows),
         clamp(column + step[1], this.columns),
       ]);
+      this.cross.scrollIntoView({ block: "nearest", inline: "nearest" });
     } else if (event.key === "+") {
       this.zoom(ZOOM);
     } else if (event.key === "-") {

@@ -1,6 +1,7 @@
 // Computing with scores: small maps, diagnostics, differences.
 
-export const THUMBNAIL = 64;
+const THUMBNAIL = 64;
+const [UNIFORM, SAME_KEY, DIAGONAL] = [0.98, 0.9, 0.7];
 
 /** Maps of all heads made small: the greatest weight of each part. */
 export function thumbnail({ data, shape: [heads, rows, columns] }) {
@@ -28,6 +29,7 @@ export function diagnose({ data, shape: [heads, rows, columns] }) {
   const entropies = [];
   const greatest = [];
   const sums = new Array(heads).fill(0);
+  const pairs = new Array(heads).fill(0);
   const row = (head, t) => {
     const start = (head * rows + t) * columns;
     return data.subarray(start, start + columns);
@@ -58,17 +60,53 @@ export function diagnose({ data, shape: [heads, rows, columns] }) {
         likeness += Math.min(Math.max(1 - divergence / Math.LN2, 0), 1);
         met += 1;
       }
-      sums[head] += met ? likeness / met : 0;
-      sums[other] += met ? likeness / met : 0;
+      if (!met) continue;
+      for (const one of [head, other]) {
+        sums[one] += likeness / met;
+        pairs[one] += 1;
+      }
     }
   }
-  const redundancy = sums.map((sum) => (heads > 1 ? sum / (heads - 1) : null));
+  const redundancy = sums.map((sum, n) => (pairs[n] ? sum / pairs[n] : null));
+  const finite = (values) =>
+    values.map((value) => (Number.isFinite(value) ? value : null));
   return {
-    entropy: entropies,
-    max_weight: greatest,
+    entropy: finite(entropies),
+    max_weight: finite(greatest),
     padding_leak: new Array(heads).fill(null),
-    head_redundancy: redundancy,
+    head_redundancy: finite(redundancy),
   };
+}
+
+/** What each head does that deserves a mark; `kind_of` in score_index.py. */
+export function kindsOf({ data, shape: [heads, rows, columns] }) {
+  const size = rows * columns;
+  return Array.from({ length: heads }, (_, head) =>
+    kindOf(data.subarray(head * size, (head + 1) * size), rows, columns),
+  );
+}
+
+function kindOf(weights, rows, columns) {
+  if (!weights.every(Number.isFinite)) return "NaN";
+  const shares = []; // of the entropy of even weights
+  const best = [];
+  for (let row = 0; row < rows; row++) {
+    const own = weights.subarray(row * columns, (row + 1) * columns);
+    const seen = own.filter((weight) => weight > 0).length;
+    if (seen > 1) shares.push(entropyOf(own) / Math.log(seen));
+    if (seen) best.push([row, own.indexOf(Math.max(...own))]);
+  }
+  const mean = shares.reduce((a, b) => a + b, 0) / shares.length;
+  if (mean > UNIFORM) return "uniform";
+  if (best.length < 4 || columns < 4) return "";
+  const votes = new Map();
+  for (const [, key] of best) votes.set(key, (votes.get(key) || 0) + 1);
+  if (Math.max(...votes.values()) > SAME_KEY * best.length) return "one token";
+  const far = columns >= 8 ? 1 : 0.5;
+  const near = best.filter(([row, key]) => {
+    return Math.abs(key - (row * (columns - 1)) / (rows - 1)) <= far;
+  });
+  return near.length > DIAGONAL * best.length ? "diagonal" : "";
 }
 
 function entropyOf(weights) {

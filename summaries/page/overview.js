@@ -3,23 +3,22 @@
 import { headColor, thumbnailColors } from "./colors.js";
 import { node } from "./elements.js";
 import { format } from "./numbers.js";
+import { diagnosticsOf, headName } from "./state.js";
 
 // Name, title, what it says, and the value that fills the bar; null: the
-// greatest of the layer.
+// greatest of all heads.
 const DIAGNOSTICS = [
-  ["entropy", "entropy", "over how many keys a row spreads, nats", null],
+  ["entropy", "entropy", "over how many keys a row spreads, in nats, beside the greatest here", null],
   ["max_weight", "maximum", "mean of the greatest weight of each row", 1],
   ["padding_leak", "leak", "weight on padding; more than 0 is a mistake", 1],
   ["head_redundancy", "redundancy", "likeness to the other heads", 1],
 ];
 const KINDS = {
+  NaN: "has weights that are no numbers",
   uniform: "looks at all alike",
   "one token": "looks at one key from almost everywhere",
   diagonal: "looks at the same place, or beside it",
 };
-const DEAD_ENTROPY = 0.98; // of that of even weights: looks everywhere alike
-const SAME_KEY = 0.9; // share of queries whose strongest key is the same
-const DIAGONAL = 0.7; // share of queries whose strongest key is in their place
 const STEPS = {
   ArrowLeft: [0, -1],
   ArrowRight: [0, 1],
@@ -58,11 +57,11 @@ export class Overview {
    * @param {object} index Of the step.
    * @param {object[]} thumbnails One for each layer, `{data, shape}`.
    */
-  show(index, thumbnails, { layer, head }) {
+  show(index, thumbnails, { sample, layer, head }) {
     this.element.hidden = false;
     if (this.drawn !== thumbnails) {
       const focused = this.table.contains(document.activeElement);
-      this.draw(index, thumbnails);
+      this.draw(index, thumbnails, sample);
       this.drawn = thumbnails;
       if (focused) this.cell(layer, Math.max(head, 0))?.focus();
     }
@@ -70,8 +69,10 @@ export class Overview {
       const isChosen =
         Number(cell.dataset.layer) === layer && Number(cell.dataset.head) === head;
       cell.setAttribute("aria-pressed", String(isChosen));
+      cell.tabIndex = -1; // the arrow keys go there
       if (isChosen) this.scrollTo(cell);
     }
+    this.cell(layer, Math.max(head, 0)).tabIndex = 0;
   }
 
   /** Brings a head into sight, and moves nothing else. */
@@ -88,13 +89,22 @@ export class Overview {
     );
   }
 
-  draw(index, thumbnails) {
+  draw(index, thumbnails, sample) {
     const colors = thumbnailColors();
+    const values = index.layers.map((_, n) => diagnosticsOf(index, sample, n));
+    const entropies = values.flatMap(({ entropy }) => entropy);
+    const entropy = Math.max(...entropies, 0.001);
     const rows = index.layers.map((layer, number) => {
       const row = node("section", "overview-layer");
       const heads = node("div", "overview-heads");
       for (let head = 0; head < layer.num_heads; head++) {
-        const cell = headButton(layer, head, thumbnails[number], colors);
+        const cell = headButton(headName(layer, head), {
+          picture: headPicture(head, thumbnails[number], colors),
+          color: headColor(head, layer.num_heads),
+          kind: index.samples[sample].kinds[number][head],
+          bars: barsOf(values[number], head, entropy),
+          layer: layer.name,
+        });
         cell.dataset.layer = number;
         cell.dataset.head = head;
         heads.append(cell);
@@ -125,40 +135,40 @@ function explanation() {
   return details;
 }
 
-function headButton(layer, head, { data, shape }, colors) {
-  const [, rows, columns] = shape;
-  const size = rows * columns;
-  const weights = data.subarray(head * size, (head + 1) * size);
+function headButton(name, { picture, color, kind, bars, layer }) {
   const button = node("button", "head");
   button.type = "button";
+  const title = node("span", "head-name", name);
+  title.style.borderColor = color;
+  button.append(picture, title, bars.element, ...(kind ? [badge(kind)] : []));
+  button.setAttribute(
+    "aria-label",
+    `${layer}, ${name}${kind ? `, ${kind}` : ""}: ${bars.text}`,
+  );
+  button.title = bars.text;
+  return button;
+}
+
+function headPicture(head, { data, shape: [, rows, columns] }, colors) {
   const canvas = node("canvas");
+  if (!rows || !columns) return canvas;
   Object.assign(canvas, { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
   const pixels = new Uint32Array(image.data.buffer);
-  weights.forEach((weight, place) => (pixels[place] = colors[weight]));
+  const start = head * pixels.length;
+  pixels.forEach((_, n) => (pixels[n] = colors[data[start + n]]));
   context.putImageData(image, 0, 0);
-  const name = node("span", "head-name", `head ${head}`);
-  name.style.borderColor = headColor(head, layer.num_heads);
-  const found = kindOf(layer, head, weights, rows, columns);
-  const list = diagnosticsOf(layer, head);
-  button.append(canvas, name, list.element, ...(found ? [badge(found)] : []));
-  button.setAttribute(
-    "aria-label",
-    `${layer.name}, head ${head}${found ? `, ${found}` : ""}: ${list.text}`,
-  );
-  button.title = list.text;
-  return button;
+  return canvas;
 }
 
-function diagnosticsOf(layer, head) {
+function barsOf(diagnostics, head, entropy) {
   const element = node("span", "bars");
   const texts = DIAGNOSTICS.map(([name, title, , most]) => {
-    const values = layer.diagnostics[name] || [];
-    const value = values[head] ?? null;
-    const full = most || Math.max(...values, 0.001);
+    const value = diagnostics[name]?.[head] ?? null;
     const bar = node("span", `bar ${name}`);
-    bar.style.setProperty("--part", Math.min((value ?? 0) / full, 1).toFixed(3));
+    const part = Math.min((value ?? 0) / (most || entropy), 1);
+    bar.style.setProperty("--part", part.toFixed(3));
     element.append(bar);
     return `${title} ${format(value)}`;
   });
@@ -171,27 +181,6 @@ function badge(kind) {
   return element;
 }
 
-/** `uniform`, `one token`, `diagonal` or nothing. */
-function kindOf(layer, head, weights, rows, columns) {
-  const entropy = layer.diagnostics.entropy[head];
-  if (entropy === null || rows < 2 || columns < 2) return "";
-  if (entropy > DEAD_ENTROPY * Math.log(columns) && columns < 64) return "uniform";
-  let near = 0;
-  const votes = new Map();
-  for (let row = 0; row < rows; row++) {
-    let best = 0;
-    for (let column = 1; column < columns; column++) {
-      const weight = weights[row * columns + column];
-      if (weight > weights[row * columns + best]) best = column;
-    }
-    votes.set(best, (votes.get(best) || 0) + 1);
-    const expected = (row * (columns - 1)) / (rows - 1);
-    if (Math.abs(best - expected) <= 1) near += 1;
-  }
-  if (Math.max(...votes.values()) > SAME_KEY * rows) return "one token";
-  return rows > 3 && near > DIAGONAL * rows ? "diagonal" : "";
-}
-
 /** Arrow keys go from head to head. */
 function moveFocus(event) {
   const cell = event.target.closest(".head");
@@ -199,9 +188,11 @@ function moveFocus(event) {
   if (!cell || !step) return;
   const layer = Number(cell.dataset.layer) + step[0];
   const head = Number(cell.dataset.head) + step[1];
-  const next = event.currentTarget.querySelector(
-    `[data-layer="${layer}"][data-head="${head}"]`,
+  const inLayer = event.currentTarget.querySelectorAll(
+    `[data-layer="${layer}"]`,
   );
+  // A layer with fewer heads is entered at its last one.
+  const next = inLayer[step[0] ? Math.min(head, inLayer.length - 1) : head];
   if (!next) return;
   event.preventDefault();
   next.focus();

@@ -4,6 +4,12 @@ import { OVER_PICTURE, weightColor } from "./colors.js";
 import { node } from "./elements.js";
 import { format } from "./numbers.js";
 
+const STEPS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 const SIZE = 360; // pixels of the longer side of the picture
 
 export class PatchView {
@@ -21,11 +27,13 @@ export class PatchView {
     Object.assign(this, given);
     [this.rows, this.columns] = this.side.grid;
     this.prefix = this.side.num_prefix_tokens;
+    this.at = null; // the patch that is pointed at
     this.element = node("figure", "patches");
+    this.caption = node("figcaption");
     this.readout = node("output", "readout");
     this.readout.setAttribute("aria-live", "polite");
     this.element.append(
-      node("figcaption", "", this.title),
+      this.caption,
       this.choices(),
       this.readout,
       this.pictures(),
@@ -77,18 +85,21 @@ export class PatchView {
     stage.setAttribute("role", "application");
     stage.setAttribute(
       "aria-label",
-      `picture of ${this.rows} by ${this.columns} patches; click one, or go ` +
-        "with the arrow keys, to see where it looks",
+      `picture of ${this.rows} by ${this.columns} patches; arrow keys go ` +
+        "from weight to weight" +
+        (this.asksPatches ? ", Enter or a click shows where a patch looks" : ""),
     );
     this.overlay = node("canvas");
     Object.assign(this.overlay, { width: this.columns, height: this.rows });
     this.cursor = node("div", "mark cross");
     this.cursor.hidden = true;
+    this.asked = node("div", "mark gold"); // whose attention is shown
+    this.asked.hidden = true;
     const scale = SIZE / Math.max(this.rows, this.columns);
     this.scale = scale;
     stage.style.width = `${scale * this.columns}px`;
     stage.style.height = `${scale * this.rows}px`;
-    stage.append(this.picture, this.overlay, this.cursor);
+    stage.append(this.picture, this.overlay, this.asked, this.cursor);
     const patchAt = (event) => {
       const box = stage.getBoundingClientRect();
       const row = Math.floor((event.clientY - box.top) / scale);
@@ -99,7 +110,7 @@ export class PatchView {
     };
     stage.addEventListener("pointermove", (event) => {
       const patch = patchAt(event);
-      if (patch !== null) this.tell(patch);
+      if (patch !== null) this.point(patch);
     });
     stage.addEventListener("click", (event) => {
       const patch = patchAt(event);
@@ -109,60 +120,86 @@ export class PatchView {
     return stage;
   }
 
+  /** Arrow keys point; Enter asks where the patch looks. */
   onKey(event) {
-    const step = {
-      ArrowLeft: -1,
-      ArrowRight: 1,
-      ArrowUp: -this.columns,
-      ArrowDown: this.columns,
-    }[event.key];
-    if (!step || !this.asksPatches) return;
+    if (event.key === "Enter" && this.asksPatches && this.at !== null) {
+      this.show(this.at);
+      return;
+    }
+    const step = STEPS[event.key];
+    if (!step) return;
     event.preventDefault();
-    const now = typeof this.kind === "number" ? this.kind + step : 0;
-    if (now >= 0 && now < this.rows * this.columns) this.show(now);
+    const [row, column] = this.at === null ? [0, 0] : this.placeOf(this.at);
+    const clamp = (value, size) => Math.min(Math.max(value, 0), size - 1);
+    // The first key leads to a corner.
+    const moved = this.at === null ? [0, 0] : step;
+    this.point(
+      clamp(row + moved[0], this.rows) * this.columns +
+        clamp(column + moved[1], this.columns),
+    );
   }
 
   /** @param {string|number} kind `class`, `mean`, `rollout`, or a patch. */
   show(kind) {
     this.kind = kind;
     this.weights = this.weightsOf(kind);
+    this.caption.textContent = this.shown();
     for (const [name, button] of Object.entries(this.buttons)) {
       button.setAttribute("aria-pressed", String(name === kind));
     }
-    const most = this.weights.reduce((a, b) => Math.max(a, b || 0), 1e-12);
+    const most = this.weights.reduce((a, b) => Math.max(a, b || 0), 0);
     const context = this.overlay.getContext("2d");
     const image = context.createImageData(this.columns, this.rows);
     this.weights.forEach((weight, place) => {
-      const shown = Number.isNaN(weight) ? 1 : (0.85 * weight) / most;
+      const shown = Number.isNaN(weight) ? 1 : (0.85 * weight) / (most || 1);
       const color = Number.isNaN(weight) ? weightColor(NaN) : OVER_PICTURE;
       image.data.set([...color, 255 * shown], place * 4);
     });
     context.putImageData(image, 0, 0);
-    this.cursor.hidden = typeof kind !== "number";
-    if (typeof kind === "number") {
-      const [row, column] = this.placeOf(kind);
-      this.cursor.style.left = `${column * this.scale}px`;
-      this.cursor.style.top = `${row * this.scale}px`;
-      this.cursor.style.width = this.cursor.style.height = `${this.scale}px`;
-      this.tell(kind);
-    } else {
-      this.readout.textContent = `greatest weight ${format(most)}`;
-    }
+    this.asked.hidden = typeof kind !== "number";
+    if (typeof kind === "number") this.place(this.asked, kind);
+    const isNumber = this.weights.every((weight) => !Number.isNaN(weight));
+    this.readout.textContent = isNumber
+      ? `greatest weight ${format(most)}`
+      : "some weights are no numbers (NaN)";
+    if (this.at !== null) this.point(this.at);
+  }
+
+  place(element, patch) {
+    const [row, column] = this.placeOf(patch);
+    element.style.left = `${column * this.scale}px`;
+    element.style.top = `${row * this.scale}px`;
+    element.style.width = element.style.height = `${this.scale}px`;
   }
 
   /** Shows what another picture of the same grid showed. */
-  follow({ kind, rows, columns, asksPatches }) {
+  follow({ kind, at, rows, columns, asksPatches }) {
     const isSame = rows === this.rows && columns === this.columns;
     const isHere =
       typeof kind === "number" ? asksPatches && this.asksPatches : kind in this.buttons;
+    if (isSame) this.at = at;
     if (isSame && isHere) this.show(kind);
+  }
+
+  /** What is shown, for a title. */
+  shown() {
+    if (this.kind === "rollout") return "rollout over all layers";
+    const what =
+      typeof this.kind === "number"
+        ? `patch ${this.placeOf(this.kind).join(", ")}`
+        : this.buttons[this.kind].textContent;
+    return `${this.title}: ${what}`;
   }
 
   placeOf(patch) {
     return [Math.floor(patch / this.columns), patch % this.columns];
   }
 
-  tell(patch) {
+  /** Tells the weight of a patch. */
+  point(patch) {
+    this.at = patch;
+    this.cursor.hidden = false;
+    this.place(this.cursor, patch);
     const [row, column] = this.placeOf(patch);
     const from =
       typeof this.kind === "number"

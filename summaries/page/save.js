@@ -25,7 +25,8 @@ export async function saveView(view, name, kind) {
 
 /** A map as an SVG element of its own. */
 function mapAsSvg(map) {
-  const cell = Math.max(2, Math.min(CELL, Math.floor(1400 / map.columns)));
+  const longer = Math.max(map.rows, map.columns);
+  const cell = Math.max(2, Math.min(CELL, Math.floor(1400 / longer)));
   const width = MARGIN + cell * map.columns + 20;
   const height = MARGIN + cell * map.rows + 40;
   const svg = blank(width, height, map.title);
@@ -55,7 +56,21 @@ function mapAsSvg(map) {
       fill: "none",
       stroke: "#888",
     }),
+    ...map.alignment.map(([row, column]) =>
+      svgElement("rect", {
+        x: MARGIN + column * cell + 1,
+        y: MARGIN + row * cell + 1,
+        width: cell - 2,
+        height: cell - 2,
+        fill: "none",
+        stroke: "#2b8a3e",
+        "stroke-width": 2,
+      }),
+    ),
   );
+  if (map.alignment.length) {
+    svg.append(text("framed: gold alignment", 10, height - 10, {}));
+  }
   return svg;
 }
 
@@ -100,7 +115,7 @@ function linesAsSvg(view) {
   const [width, height] = [+lines.getAttribute("width"), +lines.getAttribute("height")];
   const svg = blank(width + 2 * MARGIN, height + 40, view.title);
   const group = svgElement("g", { transform: `translate(${MARGIN} 30)` });
-  group.append(...Array.from(lines.children, (path) => path.cloneNode(true)));
+  group.append(...view.paths("light"));
   const row = height / Math.max(view.queries.length, view.keys.length);
   view.queries.forEach((token, n) => {
     const y = 30 + (n + 0.7) * row;
@@ -116,7 +131,7 @@ function linesAsSvg(view) {
 /** A picture with what lies over it. */
 async function patchesAsSvg(view) {
   const [width, height] = [view.scale * view.columns, view.scale * view.rows];
-  const svg = blank(width + 20, height + 50, view.title);
+  const svg = blank(width + 20, height + 50, view.shown());
   for (const [address, opacity] of [
     [await asData(view.picture), 1],
     [view.overlay.toDataURL(), 1],
@@ -187,5 +202,7 @@ async function asPng(svg, source) {
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  if (!blob) throw new Error("it is too large for a PNG; an SVG has no limit");
+  return blob;
 }

@@ -2,7 +2,10 @@
 
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
 
-/** An array with its shape. */
+const MOST_KEPT = 40;
+const MOST_BYTES = 2 ** 27;
+
+/** Arrays with their shapes. */
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(
@@ -22,11 +25,13 @@ export class ServerSource {
   constructor(base) {
     this.base = base;
     this.kept = new Map(); // the last answers, the latest last
-    this.canFollow = true; // new steps may come
+    this.bytes = new Map(); // of each of them that is large
+    this.changed = new Map(); // when each run was
   }
 
   async runs() {
     const { runs } = await (await this.ask("runs", {})).json();
+    this.changed = new Map(runs.map(({ name, changed }) => [name, changed]));
     return runs;
   }
 
@@ -54,22 +59,31 @@ export class ServerSource {
   }
 
   arrays(route, asked) {
-    return this.keep(route, asked, async (answer) =>
-      unpack(await answer.arrayBuffer()),
-    );
+    return this.keep(route, asked, async (answer, key) => {
+      const buffer = await answer.arrayBuffer();
+      this.bytes.set(key, buffer.byteLength);
+      return unpack(buffer);
+    });
   }
 
+  /** The answer, kept until the run changes or there are too many. */
   keep(route, asked, read) {
-    const key = `${route}?${new URLSearchParams(asked)}`;
+    const key = JSON.stringify([route, asked, this.changed.get(asked.run)]);
     let answer = this.kept.get(key);
     if (answer) {
       this.kept.delete(key);
     } else {
-      answer = this.ask(route, asked).then(read);
+      answer = this.ask(route, asked).then((found) => read(found, key));
       answer.catch(() => this.kept.delete(key));
     }
     this.kept.set(key, answer);
-    if (this.kept.size > 40) this.kept.delete(this.kept.keys().next().value);
+    for (const oldest of this.kept.keys()) {
+      const bytes = Array.from(this.bytes.values()).reduce((a, b) => a + b, 0);
+      if (this.kept.size <= MOST_KEPT && bytes <= MOST_BYTES) break;
+      if (oldest === key) break;
+      this.kept.delete(oldest);
+      this.bytes.delete(oldest);
+    }
     return answer;
   }
 

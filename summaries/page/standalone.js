@@ -2,7 +2,6 @@
 
 import { App } from "./app.js";
 import { documentOf } from "./answers.js";
-import { DocumentSource } from "./documents.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -14,6 +13,10 @@ dark.addEventListener("change", follow);
 follow();
 // Read before the page takes the place of what is there.
 const text = document.getElementById("data").textContent;
-const { name, answer, layers } = JSON.parse(text);
+const { name, answer, ...card } = JSON.parse(text);
 const app = new App(document.body, {});
-app.open(new DocumentSource([documentOf(answer, name, layers)]), {});
+try {
+  app.add(documentOf(answer, name, card));
+} catch (error) {
+  app.say(error.message, true);
+}

@@ -10,12 +10,14 @@ export const MEAN = -1; // stands for the mean of all heads
 
 const NUMBERS = ["step", "sample", "layer", "head", "otherStep"];
 
-/** The state at the start; `heads` are those of the lines, "0,2". */
+/** The state at the start; `heads` are those of the lines, "0,2", and
+ * `layerName` finds the layer again where its number is another. */
 export const firstState = () => ({
   run: "",
   step: 0,
   sample: 0,
   layer: 0,
+  layerName: "",
   head: 0,
   view: "map",
   heads: "",
@@ -37,6 +39,7 @@ export function restored(state, link, runs) {
   for (const key of ["run", "otherRun"]) {
     if (isRun(link[key])) found[key] = link[key];
   }
+  if (link.layer !== undefined) found.layerName = link.layerName ?? "";
   if (Object.hasOwn(VIEWS, link.view ?? "")) found.view = link.view;
   if (/^\d+(,\d+)*$/.test(link.heads ?? "")) found.heads = link.heads;
   if (!isRun(found.run)) found.run = runs[0]?.name ?? "";
@@ -50,12 +53,16 @@ export function restored(state, link, runs) {
 /** The state, with numbers that the step has. */
 export function within(state, index) {
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-  const layer = clamp(state.layer, 0, index.layers.length - 1);
+  const named = index.layers.findIndex(({ name }) => name === state.layerName);
+  const layer =
+    named < 0 ? clamp(state.layer, 0, index.layers.length - 1) : named;
   const heads = index.layers[layer].num_heads;
   const found = {
     ...state,
     sample: clamp(state.sample, 0, index.samples.length - 1),
     layer,
+    // One that this step lacks is kept in mind.
+    layerName: state.layerName || index.layers[layer].name,
     head: clamp(state.head, heads > 1 ? MEAN : 0, heads - 1),
   };
   if (found.view === "picture" && !hasPicture(found, index)) found.view = "map";
@@ -73,7 +80,8 @@ export function hasPicture(state, index) {
 
 /** With what the view is compared: `{run, step}`. */
 export function otherOf(state, runs) {
-  const run = state.otherRun || state.run;
+  const isThere = stepsOf(runs, state.otherRun).length > 0;
+  const run = isThere ? state.otherRun : state.run;
   const steps = stepsOf(runs, run);
   const step = steps.includes(state.otherStep) ? state.otherStep : steps[0];
   return { run, step };
@@ -87,5 +95,17 @@ export function headsOf(state, count) {
     : state.head === MEAN
       ? all
       : [state.head];
-  return new Set(wanted.filter((head) => head < count));
+  const found = wanted.filter((head) => head < count);
+  return new Set(found.length ? found : all);
+}
+
+/** What the head is called; an export may have left out some. */
+export function headName(layer, head) {
+  return `head ${layer.heads?.[head] ?? head}`;
+}
+
+/** The diagnostics of a layer: of the sample, where they are known. */
+export function diagnosticsOf(index, sample, layer) {
+  const own = index.samples[sample].diagnostics;
+  return own ? own[layer] : index.layers[layer].diagnostics;
 }

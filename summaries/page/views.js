@@ -6,7 +6,14 @@ import { LineView } from "./lines.js";
 import { AttentionMap } from "./map.js";
 import { difference, format, meanOfHeads } from "./numbers.js";
 import { PatchView } from "./patches.js";
-import { headsOf, MEAN, otherOf, sideOf } from "./state.js";
+import {
+  diagnosticsOf,
+  headName,
+  headsOf,
+  MEAN,
+  otherOf,
+  sideOf,
+} from "./state.js";
 
 const DIAGNOSTICS = {
   entropy: "entropy",
@@ -18,11 +25,11 @@ const COMPARED = 260; // pixels of a map beside another
 
 /**
  * The view that the state names: an object with an `element`.
- * @param {object} shown `{source, runs, index, state}`.
+ * @param {object} shown `{sources, runs, index, state}`.
  * @param {(changes: object) => void} keep Takes what the view changes of the
  *   state, such as the heads of its lines.
  */
-export function makeView(shown, keep) {
+export async function makeView(shown, keep) {
   const make = {
     map: mapView,
     lines: lineView,
@@ -36,28 +43,40 @@ const layerOf = ({ index, state }) => index.layers[state.layer];
 const labels = (name, { state, index }) => labelsOf(sideOf(name, state, index));
 
 /** Scores of the head, or of the mean of all, at `place`. */
-async function weightsAt({ run, step, layer }, { source, state }) {
+async function weightsAt({ run, step, layer }, { sources, state }) {
   const { sample, head } = state;
+  const source = sources.of(run);
   if (head !== MEAN) return source.scores(run, step, sample, layer, head);
   return meanOfHeads(await source.scores(run, step, sample, layer));
 }
 
 function titleOf(shown) {
-  const { head } = shown.state;
-  const { name, diagnostics } = layerOf(shown);
+  const { sample, layer, head } = shown.state;
+  const { name } = layerOf(shown);
+  const diagnostics = diagnosticsOf(shown.index, sample, layer);
   if (head === MEAN) return `${name}, mean of heads`;
   const told = Object.entries(DIAGNOSTICS)
     .filter(([key]) => (diagnostics[key]?.[head] ?? null) !== null)
     .map(([key, title]) => `${title} ${format(diagnostics[key][head])}`);
   const values = told.length ? ` (${told.join(", ")})` : "";
-  return `${name}, head ${head}${values}`;
+  return `${name}, ${headName(layerOf(shown), head)}${values}`;
 }
 
 /** Gold links, where they are of the tokens of this layer. */
 function alignmentOf(shown) {
-  const { name, query, key } = layerOf(shown);
-  const links = shown.index.samples[shown.state.sample].alignment;
-  return links && query !== key && /cross/.test(name) ? links : [];
+  const { query, key } = layerOf(shown);
+  const { alignment, sides } = shown.index.samples[shown.state.sample];
+  // Links go from a target to its source: what a layer of one side, or of a
+  // target and its own beginning, has none of.
+  const isOfTokens = [query, key].every((n) => sides[n].kind === "tokens");
+  const isCross = query !== key && !isBeginning(sides[query], sides[key]);
+  return alignment && isOfTokens && isCross ? alignment : [];
+}
+
+/** Whether the keys are the queries, one place later. */
+function isBeginning(query, key) {
+  const [asked, looked] = [query.tokens.slice(0, -1), key.tokens.slice(1)];
+  return JSON.stringify(asked) === JSON.stringify(looked);
 }
 
 async function mapView(shown) {
@@ -72,22 +91,25 @@ async function mapView(shown) {
 
 async function lineView(shown, keep) {
   const { run, step, sample, layer } = shown.state;
-  const scores = await shown.source.scores(run, step, sample, layer);
+  const source = shown.sources.of(run);
+  const scores = await source.scores(run, step, sample, layer);
   return new LineView({
     ...scores,
     queries: labels("query", shown),
     keys: labels("key", shown),
     heads: headsOf(shown.state, scores.shape[0]),
+    nameOf: (head) => headName(layerOf(shown), head),
     title: layerOf(shown).name,
     choose: (heads) => keep({ heads: [...heads].sort().join(",") }),
   });
 }
 
 async function pictureView(shown) {
-  const { source, index, state } = shown;
+  const { sources, index, state } = shown;
   const { run, step, sample } = state;
+  const source = sources.of(run);
   const side = sideOf("key", state, index);
-  const hasRollout = index.rollout !== undefined;
+  const hasRollout = index.rollout === layerOf(shown).key;
   const rollout = hasRollout && (await source.rollout(run, step, sample));
   return new PatchView({
     ...(await weightsAt(state, shown)),
@@ -101,9 +123,9 @@ async function pictureView(shown) {
 
 /** The other one, this one, and this less the other. */
 async function compareView(shown) {
-  const { source, runs, index, state } = shown;
+  const { sources, runs, index, state } = shown;
   const other = otherOf(state, runs);
-  const theirs = await source.index(other.run, other.step);
+  const theirs = await sources.of(other.run).index(other.run, other.step);
   const { name, num_heads } = layerOf(shown);
   const layer = theirs.layers.findIndex((each) => each.name === name);
   const element = node("div", "compare");
@@ -121,11 +143,18 @@ async function compareView(shown) {
     return { element };
   }
   const mapOf = async (at, title) => {
-    const there = { source, index: at.index, state: { ...state, ...at.place } };
+    const there = {
+      sources,
+      index: at.index,
+      state: { ...state, ...at.place },
+    };
     return new AttentionMap({
       ...(await weightsAt(there.state, there)),
       queries: labels("query", there),
       keys: labels("key", there),
+      pictures: ["query", "key"].map(
+        (name) => sideOf(name, there.state, there.index).picture,
+      ),
       size: COMPARED,
       title,
     });
@@ -135,6 +164,10 @@ async function compareView(shown) {
     { index, place: {} },
     `${state.run}, step ${state.step}`,
   );
+  const heads =
+    state.head === MEAN
+      ? "mean of heads"
+      : headName(layerOf(shown), state.head);
   const less = sameTokens(first, second) && difference(first, second);
   const maps = [first, second];
   if (less) {
@@ -145,7 +178,7 @@ async function compareView(shown) {
         keys: second.keys,
         isDifference: true,
         size: COMPARED,
-        title: "second less first",
+        title: `${name}, ${heads}: second less first`,
       }),
     );
     for (const map of maps) {
@@ -154,12 +187,13 @@ async function compareView(shown) {
   }
   element.append(...maps.map((map) => map.element));
   if (!less) {
-    const why = "The two have other tokens, so there is no difference.";
+    const why =
+      "The two have other tokens or pictures, so there is no difference.";
     element.append(node("p", "note", why));
   }
   return { element, map: maps.at(-1) };
 }
 
 const sameTokens = (first, second) =>
-  JSON.stringify([first.queries, first.keys]) ===
-  JSON.stringify([second.queries, second.keys]);
+  JSON.stringify([first.queries, first.keys, first.pictures]) ===
+  JSON.stringify([second.queries, second.keys, second.pictures]);

@@ -21,13 +21,15 @@ from tests.serving.exported_models import save_function
 from tests.serving.exported_models import TRANSLATOR
 
 
-def test_a_good_model(capsys):
-    assert preflight.main([str(TRANSLATOR.parent), "--serving", "2.19.1"]) == 0
+def test_a_good_model(capsys, tmp_path):
+    for version in ("1", "9", "10"):
+        shutil.copytree(TRANSLATOR, tmp_path / version)
+    assert preflight.main([str(tmp_path), "--serving", "2.19.1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "ok    version: 2, the newest of [1, 2]"
+    assert lines[0] == "ok    version: 10, the newest of [1, 9, 10]"
     assert "explain answers: 620 bytes" in lines[-2]
     assert lines[-1].endswith(
-        "/2 will load and answer in TensorFlow Serving 2.19"
+        "/10 will load and answer in TensorFlow Serving 2.19"
     )
     assert all(line.startswith("ok    ") for line in lines[:-1])
 

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # Of a slow machine, ms.
-PATIENCE = 60_000
+PATIENCE = 30_000
 LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:", "about:")
 
 

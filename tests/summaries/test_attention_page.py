@@ -49,9 +49,10 @@ def picture_scores(seed):
     }
 
 
-def write_one(folder, step):
+def write_one(folder, step, value=None):
     """One weight, which says the step."""
-    weight = np.full((1, 1, 1, 1), step / 200, "float32")
+    value = step / 200 if value is None else value
+    weight = np.full((1, 1, 1, 1), value, "float32")
     sides = Side([["a"]]), Side([["b"]])
     return write_scores(
         folder, {"decoder/0/cross": weight}, lambda _: sides, step
@@ -89,6 +90,15 @@ def log_dir(tmp_path_factory):
     for step in range(200):
         write_one(folder / "long", step)
     write_one(folder / "growing", 0)
+    side = Side([[f"word{place}" for place in range(100)]])
+    heads = np.full((1, 5, 100, 100), 1e-3, "float32")
+    heads[0, 1] += 0.9 * np.eye(100)
+    heads[0, 2, :, 7] += 0.9
+    heads[0, 3, 3, 3] = np.nan
+    heads[0, 4] = softmax(0, 100, 100)
+    write_scores(
+        folder / "marks", {"encoder/0/self": heads}, lambda _: (side, side), 0
+    )
     damaged, _ = (write_one(folder / "damaged", step) for step in (0, 1))
     damaged.write_bytes(damaged.read_bytes()[:100])
     return folder
@@ -119,11 +129,19 @@ def click(frame, control):
     frame.locator(f"[data-control={control}]").click()
 
 
+def plain(text):
+    """Without the signs that keep directions apart."""
+    return text.replace("\u2068", "").replace("\u2069", "")
+
+
 def cell(frame, row, column):
     """Points at a cell of the map."""
     plot = frame.locator(".plot canvas").first
-    box = plot.bounding_box()
-    size = box["width"] / plot.evaluate("canvas => canvas.width")
+    size = 0
+    while not size:  # one that is just being replaced has none
+        size = plot.evaluate(
+            "canvas => canvas.getBoundingClientRect().width / canvas.width"
+        )
     plot.hover(position={"x": (column + 0.5) * size, "y": (row + 0.5) * size})
 
 
@@ -152,7 +170,8 @@ def test_the_exact_weight_is_under_the_pointer(tab):
     for row, column in ((0, 0), (3, 4), (1, 2)):
         cell(frame, row, column)
         expect(readout).to_contain_text(f"{weights[row, column]:.4f}")
-        expect(readout).to_contain_text(f"{WORDS[row]} → {SOURCE[column]}")
+        shown = plain(readout.text_content())
+        assert f"{WORDS[row]} → {SOURCE[column]}" in shown
     expect(readout).to_contain_text("aligned")
     expect(frame.locator(".mark.gold")).to_have_count(2)
 
@@ -184,13 +203,13 @@ def test_lines_of_a_word(tab):
     weights = translator_scores(2)["decoder/0/cross"][0]
     words = frame.locator(".words.queries button")
     expect(words).to_have_text(WORDS)
-    every = frame.locator(".lines svg path").count()
     words.nth(2).hover()
     shaded = frame.locator(".words.keys button").evaluate_all(
         "all => all.map(e => Number(e.style.getPropertyValue('--weight')))"
     )
     np.testing.assert_allclose(shaded, seen(weights[0, 2, :5]), atol=1e-3)
-    assert frame.locator(".lines svg path").count() <= every
+    (group,) = frame.locator(".lines svg path").all()[:1]
+    assert group.get_attribute("d").startswith("M0 55C")  # from the third word
     frame.locator(".lines .chip").nth(1).click()
     words.nth(2).focus()
     shaded = frame.locator(".words.keys button").evaluate_all(
@@ -216,10 +235,19 @@ def test_a_patch_shows_where_it_looks(tab):
         f"patch 1, 2 → patch 1, 2  {weights[7, 7]:.4f}"
     )
     stage.press("ArrowLeft")
-    expect(readout).to_contain_text(f"{weights[6, 6]:.4f}")
+    expect(readout).to_have_text(
+        f"patch 1, 2 → patch 1, 1  {weights[7, 6]:.4f}"
+    )
+    stage.press("Enter")
+    expect(readout).to_have_text(
+        f"patch 1, 1 → patch 1, 1  {weights[6, 6]:.4f}"
+    )
     frame.get_by_role("button", name="rollout").click()
     rollout = softmax(9, 1, 17)[0, 1:]
-    expect(readout).to_contain_text(f"{rollout.max():.4f}")
+    expect(readout).to_contain_text(f"patch 1, 1  {rollout[5]:.4f}")
+    expect(frame.locator(".patches figcaption")).to_have_text(
+        "rollout over all layers"
+    )
     expect(frame.get_by_alt_text("the picture as")).to_be_visible()
     # What is shown stays as other heads are looked at.
     frame.locator(".overview .head").nth(0).click()
@@ -259,6 +287,7 @@ def test_two_steps_side_by_side(tab):
     maps = frame.locator(".map")
     expect(maps).to_have_count(3)
     expect(maps.nth(0)).to_contain_text("first, step 1")
+    expect(maps.nth(2)).to_contain_text("second less first")
     box = maps.nth(2).locator(".plot canvas")
     box.hover(position={"x": 3, "y": 3})
     weights = [
@@ -322,7 +351,8 @@ def test_theme_and_accessibility(page, tab, theme):
     inside = page.frames[-1]
     for view in ("map", "lines", "picture", "compare"):
         click(frame, f"view-{view}")
-        expect(frame.locator(".detail figure").first).to_be_visible()
+        kind = {"picture": ".patches"}.get(view, f".{view}")
+        expect(frame.locator(f".detail {kind}").first).to_be_visible()
         found = Axe().run(inside).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
@@ -365,7 +395,53 @@ def test_a_step_that_comes_while_the_page_is_open(page, tab, log_dir):
     # As TensorBoard's button does, and the page itself now and then.
     page.locator(".reload-button").click()
     page.frames[-1].evaluate("dispatchEvent(new Event('attention-reload'))")
-    expect(frame.locator(".steps output")).to_have_text("step 1")
+    # Before the page itself looks again.
+    expect(frame.locator(".steps output")).to_have_text("step 1", timeout=8000)
+    write_one(log_dir / "growing", 1, value=0.5)
+    page.frames[-1].evaluate("dispatchEvent(new Event('attention-reload'))")
+    cell(frame, 0, 0)
+    expect(frame.locator(".readout")).to_contain_text("0.5000", timeout=8000)
+
+
+def test_a_layer_with_one_head_in_all_views(tab):
+    frame = tab(run="long", step=100)
+    cell(frame, 0, 0)
+    for view, kind in (("lines", ".lines"), ("map", ".map")):
+        click(frame, f"view-{view}")
+        expect(frame.locator(f".detail {kind}")).to_be_visible()
+        expect(frame.locator(".message")).to_have_text("")
+    expect(frame.locator(".overview .head")).to_have_count(1)
+
+
+def test_a_view_that_fails_leaves_the_controls(tab):
+    frame = tab(run="damaged", step=1)
+    click(frame, "view-compare")  # with the first step
+    expect(frame.locator(".detail .error")).to_contain_text("can't be read")
+    click(frame, "view-map")
+    expect(frame.locator(".map")).to_be_visible()
+
+
+def test_heads_that_deserve_a_mark(tab):
+    frame = tab(run="marks")
+    names = frame.locator(".overview .head").all()
+    found = [name.get_attribute("aria-label").split(":")[0] for name in names]
+    assert found == [
+        "encoder/0/self, head 0, uniform",
+        "encoder/0/self, head 1, diagonal",
+        "encoder/0/self, head 2, one token",
+        "encoder/0/self, head 3, NaN",
+        "encoder/0/self, head 4",
+    ]
+    click(frame, "view-lines")
+    expect(frame.locator(".lines .note")).to_contain_text("NaN")
+
+
+def test_the_layer_is_kept_by_its_name(tab):
+    frame = tab(run="first", layer=1, head=1)
+    choose(frame, "run", "vision")
+    expect(frame.locator(".map")).to_be_visible()
+    choose(frame, "run", "second")
+    expect(frame.locator("[data-control=layer]")).to_have_value("1")
 
 
 def test_a_plain_keras_model_in_three_lines(page, tensorboard, tmp_path):
@@ -452,7 +528,7 @@ def test_an_answer_of_a_served_model(tab, tmp_path, form):
     cell(frame, 0, 1)
     weight = softmax(3, 1, 1, 1, 2, 3)[0, 0, 0, 0, 1]
     expect(frame.locator(".readout")).to_have_text(
-        f"jeudi → [END]  {weight:.4f}"
+        f"\u2068jeudi\u2069 → \u2068[END]\u2069  {weight:.4f}"
     )
 
 
@@ -481,14 +557,38 @@ def test_a_file_that_is_none_of_ours(tab, tmp_path, text, message):
 
 def test_weights_that_are_no_numbers_are_shown_as_such(tab, tmp_path):
     answer = explain_answer()
-    answer["attention"][0][0][0][0][1] = None
+    answer["attention"][0][0][0][0][1] = float("nan")
     path = tmp_path / "nan.json"
-    path.write_text(json.dumps(answer))
+    path.write_text(json.dumps(answer))  # as servers do: NaN, which is no JSON
     frame = tab(run="first")
     drop(frame, path)
     expect(frame.locator("[data-control=run]")).to_have_value("nan.json")
     cell(frame, 0, 1)
     expect(frame.locator(".readout")).to_contain_text("NaN")
+    expect(frame.locator(".overview .badge")).to_have_text("NaN")
+    # The answer lies beside the runs of the server, and has no link.
+    expect(frame.locator("[data-control=link]")).to_be_hidden()
+    choose(frame, "run", "second")
+    expect(frame.locator("[data-control=link]")).to_be_visible()
+
+
+def test_an_answer_of_several_rows(tab, tmp_path):
+    weights = softmax(5, 2, 1, 1, 2, 3)
+    answer = explain_answer()
+    for name in ("translation", "source_tokens", "target_tokens"):
+        answer[name] = [answer[name][0], answer[name][0]]
+    answer["attention"] = weights.tolist()
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(answer))
+    frame = tab(run="first")
+    open_file(frame, path)
+    for sample in (0, 1):
+        choose(frame, "sample", str(sample))
+        rows = weights[sample, 0, 0, :, :2]
+        most = rows.max(axis=1).mean()
+        expect(frame.locator(".map figcaption")).to_contain_text(
+            f"maximum {most:.4f}"
+        )
 
 
 def test_a_page_of_its_own_without_any_network(page, tmp_path):

@@ -13,6 +13,7 @@ from summaries import PatchSide
 from summaries import rollout_picture
 from summaries import Side
 from summaries import token_strip
+from summaries.score_files import list_steps
 
 # Sizes all differ: B 3, S 7, T 5.
 SOURCE = np.array(
@@ -183,6 +184,16 @@ def test_resumed_fit(tmp_path, read_events):
     events = read_events(tmp_path)
     assert len(events.steps) == 5
     assert all(steps == [0, 1, 2, 3] for steps in events.steps.values())
+
+
+def test_another_fit_into_the_same_folder(tmp_path):
+    model = functional_model(layers.DotProductAttention(name="look"))
+    fit(model, AttentionSummary(tmp_path, PAIR), 4)
+    assert list_steps(tmp_path) == [0, 1, 2, 3]
+    fit(model, AttentionSummary(tmp_path, PAIR), 2)
+    assert list_steps(tmp_path) == [0, 1]  # none of the fit before
+    fit(model, AttentionSummary(tmp_path, PAIR), 3, initial_epoch=2)
+    assert list_steps(tmp_path) == [0, 1, 2]
 
 
 def test_it_follows_the_weights_and_is_traced_once(tmp_path, monkeypatch):

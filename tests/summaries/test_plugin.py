@@ -68,12 +68,12 @@ def unpack(content):
 def test_runs_and_steps(ask):
     status, content = ask("/runs")
     assert status == 200
-    assert json.loads(content) == {
-        "runs": [
-            {"name": "one/tensorboard", "steps": [0, 5]},
-            {"name": "two", "steps": [0, 5]},
-        ]
-    }
+    runs = json.loads(content)["runs"]
+    assert [(run["name"], run["steps"]) for run in runs] == [
+        ("one/tensorboard", [0, 5]),
+        ("two", [0, 5]),
+    ]
+    assert all(int(run["changed"]) > 0 for run in runs)
 
 
 def test_the_index_of_a_step(ask):
@@ -149,8 +149,15 @@ def test_the_page_is_served(ask):
         assert content == pathlib.Path("summaries/page", name).read_bytes()
 
 
-def test_named_log_directories(log_dir):
-    spec = f"a:{log_dir / 'one'},b:{log_dir / 'two'}"
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("a:{0}/one,b:{0}/two", ["a/tensorboard", "b/."]),
+        ("{0}/one,{0}/two", ["{0}/one/tensorboard", "{0}/two/."]),
+    ],
+)
+def test_named_log_directories(log_dir, spec, expected):
+    spec = spec.format(log_dir)
     context = base_plugin.TBContext(
         logdir="", flags=argparse.Namespace(logdir_spec=spec)
     )
@@ -159,7 +166,7 @@ def test_named_log_directories(log_dir):
     route = plugin.get_plugin_apps()["/runs"]
     content = werkzeug.test.Client(route).get("/runs").get_data()
     names = [run["name"] for run in json.loads(content)["runs"]]
-    assert names == ["a/tensorboard", "b/."]
+    assert names == [name.format(log_dir) for name in expected]
 
 
 def test_nothing_there(tmp_path):

@@ -8,8 +8,11 @@ import pytest
 from summaries import PatchSide
 from summaries import PooledSide
 from summaries import Side
+from summaries.score_files import forget_steps
+from summaries.score_files import is_log_dir
 from summaries.score_files import list_log_dirs
 from summaries.score_files import list_steps
+from summaries.score_files import newest_change
 from summaries.score_files import read_picture
 from summaries.score_files import samples_that_fit
 from summaries.score_files import ScoreFileError
@@ -136,11 +139,57 @@ def test_weights_that_are_no_numbers(tmp_path, scores, sides):
         assert file.index["layers"][1]["diagnostics"]["entropy"][0] is None
 
 
-def test_only_as_many_samples_as_fit():
+def test_only_as_many_samples_as_fit(tmp_path):
     assert samples_that_fit(10, 4, 100) == 4
     assert samples_that_fit(40, 4, 100) == 2
     assert samples_that_fit(1000, 4, 100) == 1
     assert samples_that_fit(0, 4, 100) == 4
+    scores = {"self": np.ones((4, 1, 5, 5), "float32") / 5}
+    side = Side([["a"] * 5] * 4)
+    for most_bytes, count in ((1, 1), (250, 2), (1000, 4)):
+        write_scores(
+            tmp_path, scores, lambda _: (side, side), 0, most_bytes=most_bytes
+        )
+        with StepFile(tmp_path, 0) as file:
+            assert len(file.index["samples"]) == count
+
+
+def test_padding_in_front_is_left_out(tmp_path):
+    scores = np.arange(16, dtype="float32").reshape(1, 1, 4, 4)
+    mask = np.array([[False, True, True, False]])
+    side = Side([["a", "b"]], mask)
+    write_scores(tmp_path, {"self": scores}, lambda _: (side, side), 0)
+    with StepFile(tmp_path, 0) as file:
+        np.testing.assert_array_equal(file.scores(0, 0), [[[5, 6], [9, 10]]])
+
+
+@pytest.mark.parametrize("scheme", ["gs://bucket/logs", "s3://bucket/logs"])
+def test_folders_of_other_machines_are_refused(scheme):
+    with pytest.raises(ValueError, match="of this machine alone"):
+        write_step(scheme, 0, {}, {})
+
+
+def test_later_steps_are_forgotten(tmp_path):
+    for step in range(5):
+        write_step(tmp_path, step, {}, {})
+    before = newest_change(tmp_path)
+    forget_steps(tmp_path, 2)
+    assert list_steps(tmp_path) == [0, 1]
+    assert newest_change(tmp_path) < before
+    assert newest_change(tmp_path / "nothing") == 0
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    write_step(tmp_path / "elsewhere" / "run", 0, {}, {})
+    (root / "chosen").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "again").symlink_to(root)
+    assert list_log_dirs(root) == ["chosen/run"]
+    assert is_log_dir(root, "chosen/run")
+    for name in ("", "/", "..", "chosen/../chosen/run", "chosen", "a\0b"):
+        assert not is_log_dir(root, name)
+    assert not is_log_dir(root, str(tmp_path / "elsewhere" / "run"))
 
 
 def test_no_step_is_lost(tmp_path):

@@ -41,7 +41,7 @@ def test_a_recurrent_translator(show):
     area.focus()
     area.press("ArrowRight")
     expect(page.locator(".readout")).to_contain_text(
-        f"{answer.tokens[0]} → {answer.source_tokens[0]}"
+        f"\u2068{answer.tokens[0]}\u2069 → \u2068{answer.source_tokens[0]}"
     )
     expect(page.locator(".readout")).to_contain_text(
         f"{answer.attention[0, 0, 0, 0]:.4f}"
@@ -89,7 +89,28 @@ def test_an_image_classifier(show, tmp_path):
         f"greatest weight {answer.rollout.max():.4f}"
     )
     page.locator(".stage").press("ArrowRight")
-    expect(page.locator(".readout")).to_contain_text("patch 0, 0 → ")
+    expect(page.locator(".readout")).to_contain_text(
+        f"patch 0, 0  {answer.rollout[0, 0]:.4f}"
+    )
+
+
+def test_a_picture_that_cannot_be_read(show, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG is all of it")
+    page = show(_MODELS / "vision_transformer_tiny_digits", str(path))
+    expect(page.locator("[data-control=sample]")).to_contain_text(
+        "can't be read"
+    )
+    page.locator("[data-control=view-picture]").click()
+    expect(page.locator(".readout")).to_have_text("greatest weight 0.0000")
+
+
+def test_nothing_to_look_at(tmp_path, capsys):
+    path = tmp_path / "empty.txt"
+    path.write_text("")
+    model = str(_MODELS / "bahdanau_translator_tiny_phrases")
+    assert view.main([model, str(path)]) == 2
+    assert "no text" in capsys.readouterr().err
 
 
 def test_what_is_no_model(tmp_path, capsys):

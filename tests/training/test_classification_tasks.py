@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from training import fit as fit_module
 from training.configuration import config_first
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
@@ -101,49 +100,6 @@ def test_digits_are_learned(start, capsys):
     scores = evaluate_run(run, configuration, "test")
     assert scores["accuracy"] == pytest.approx(right)
     assert len(load_digits().target) == 1294 + 143 + scores["images"]
-
-
-class _KilledError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("kind", ["digits", "texts"])
-def test_a_killed_run_ends_as_one_that_was_not(
-    kind, start, csv_file, monkeypatch
-):
-    changes = {
-        "digits": [
-            *_DIGITS,
-            *("--crop_padding", "1", "--rand_augment", "1", "--mixup", "0.4"),
-            *("--random_erasing", "0.5", "--model.dropout", "0.1"),
-            *("--gradient_accumulation", "2"),
-        ],
-        "texts": [
-            *_TEXTS,
-            *("--dataset", f"csv:{csv_file}", "--pretrain", "mlm"),
-            *("--pretrain_epochs", "2"),
-        ],
-    }[kind]
-    whole, _ = start(*changes, name="whole")
-
-    real = fit_module.ScoreEachEpoch.on_epoch_end
-    epochs = []
-
-    def killed(self, epoch, logs=None):
-        epochs.append(epoch)
-        # In the second epoch, of the pretraining if there is one.
-        if len(epochs) == 2:
-            raise _KilledError
-        real(self, epoch, logs)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(fit_module.ScoreEachEpoch, "on_epoch_end", killed)
-        with pytest.raises(_KilledError):
-            start(*changes, name="killed")
-    again, _ = start(*changes, name="killed")
-    weights = [run.load_model().get_weights() for run in (whole, again)]
-    for left, right in zip(*weights):
-        np.testing.assert_array_equal(left, right)
 
 
 def test_a_model_for_other_data_is_refused(start, csv_file):
