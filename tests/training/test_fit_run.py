@@ -27,9 +27,7 @@ def prepare(tmp_path, monkeypatch):
     """Runs all but the loop over epochs; gives what the loop would get."""
     found = {}
 
-    def fit(
-        objective, recipe, batches, evaluate, checkpoints, watch=(), keep=None
-    ):
+    def fit(objective, recipe, batches, evaluate, checkpoints, **options):
         found.update(model=objective.model, recipe=recipe, batches=batches)
         return [{"loss": 1.0, "seconds": 1.0}]
 
