@@ -1,4 +1,12 @@
-// Making elements.
+// Making elements, and the keys that go through them.
+
+/** Rows and columns to go for an arrow key. */
+export const ARROWS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 
 export function node(name, kind = "", text = "") {
   const element = document.createElement(name);

@@ -1,18 +1,12 @@
 // One map: queries down, keys across, the exact weight under the pointer.
 
 import { colorsOf, legend } from "./colors.js";
-import { node } from "./elements.js";
+import { ARROWS, node } from "./elements.js";
 import { isolated, tokenElement } from "./labels.js";
 import { format } from "./numbers.js";
 
 const SMALLEST_LABELLED = 11; // pixels of a cell whose label can be read
 const ZOOM = 1.5;
-const STEPS = {
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-};
 
 export class AttentionMap {
   /**
@@ -166,7 +160,7 @@ export class AttentionMap {
   }
 
   onKey(event) {
-    const step = STEPS[event.key];
+    const step = ARROWS[event.key];
     if (step) {
       // The first step leads to a corner.
       const [row, column] = this.at || [-step[0], -step[1]];

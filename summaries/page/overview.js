@@ -1,7 +1,7 @@
 // All layers by heads, as small maps with their diagnostics.
 
 import { headColor, thumbnailColors } from "./colors.js";
-import { node } from "./elements.js";
+import { ARROWS, node } from "./elements.js";
 import { format } from "./numbers.js";
 import { diagnosticsOf, headName } from "./state.js";
 
@@ -18,12 +18,6 @@ const KINDS = {
   uniform: "looks at all alike",
   "one token": "looks at one key from almost everywhere",
   diagonal: "looks at the same place, or beside it",
-};
-const STEPS = {
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
 };
 
 export class Overview {
@@ -184,7 +178,7 @@ function badge(kind) {
 /** Arrow keys go from head to head. */
 function moveFocus(event) {
   const cell = event.target.closest(".head");
-  const step = STEPS[event.key];
+  const step = ARROWS[event.key];
   if (!cell || !step) return;
   const layer = Number(cell.dataset.layer) + step[0];
   const head = Number(cell.dataset.head) + step[1];

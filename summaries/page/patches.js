@@ -1,15 +1,9 @@
 // A picture with its patches: where one looks, the class token, rollout.
 
 import { OVER_PICTURE, weightColor } from "./colors.js";
-import { node } from "./elements.js";
+import { ARROWS, node } from "./elements.js";
 import { format } from "./numbers.js";
 
-const STEPS = {
-  ArrowLeft: [0, -1],
-  ArrowRight: [0, 1],
-  ArrowUp: [-1, 0],
-  ArrowDown: [1, 0],
-};
 const SIZE = 360; // pixels of the longer side of the picture
 
 export class PatchView {
@@ -126,7 +120,7 @@ export class PatchView {
       this.show(this.at);
       return;
     }
-    const step = STEPS[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const [row, column] = this.at === null ? [0, 0] : this.placeOf(this.at);

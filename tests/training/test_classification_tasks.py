@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from tests.training.two_kinds import write_texts
 from training.configuration import config_first
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
@@ -49,16 +50,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def csv_file(tmp_path):
-    """Texts of two kinds, told apart by one word."""
-    words = ["red", "green", "blue", "old", "new"]
-    rows = ["text,label"]
-    for number in range(60):
-        word = ("good", "bad")[number % 2]
-        rest = [words[(number + k * k) % 5] for k in range(1 + number % 4)]
-        rows.append(f"{' '.join(rest)} {word} {number},{word}")
-    path = tmp_path / "texts.csv"
-    path.write_text("\n".join(rows), "utf-8")
-    return path
+    return write_texts(tmp_path)
 
 
 def test_texts_are_learned(start, csv_file, capsys):

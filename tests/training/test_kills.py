@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.two_kinds import write_texts
 from training.run import Run
 
 _TIMES = ("seconds", "evaluation_seconds")
@@ -74,17 +75,6 @@ def whole(tmp_path_factory, command, tiny_fit, tiny_run, long_form):
         return fitted[kind]
 
     return of
-
-
-def write_texts(folder):
-    """Texts of two kinds, told apart by one word."""
-    words = ["red", "green", "blue", "old", "new"]
-    rows = ["text,label"]
-    for number in range(60):
-        word = ("good", "bad")[number % 2]
-        rest = [words[(number + k * k) % 5] for k in range(1 + number % 4)]
-        rows.append(f"{' '.join(rest)} {word} {number},{word}")
-    (folder / "texts.csv").write_text("\n".join(rows), "utf-8")
 
 
 def states(run):
