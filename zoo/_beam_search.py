@@ -8,6 +8,7 @@ from zoo._next_token import HARDLY
 from zoo._next_token import NEVER
 from zoo._next_token import NextToken
 from zoo._next_token import PADDING_ID
+from zoo._next_token import shift_logits
 from zoo._next_token import START_ID
 
 
@@ -119,7 +120,8 @@ class _Search:
         state = self._reorder(state, begun["beams"])
         logits, state = self.step(ops.reshape(begun["last"], (-1,)), state)
         vocabulary_size = logits.shape[-1]
-        ruled, normalizer = self.rules.apply(
+        logits, normalizer = shift_logits(logits)
+        ruled = self.rules.apply(
             logits,
             index,
             ops.reshape(begun["tokens"], (-1, self.max_length)),

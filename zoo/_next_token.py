@@ -15,6 +15,26 @@ SUPPRESSED_IDS = (PADDING_ID, UNKNOWN_ID, START_ID)
 NEVER, HARDLY = -1e30, -1e29
 
 
+def shift_logits(logits):
+    """Logits of which the largest is 0, and their normalizer.
+
+    The log-probability of a token is its logit less the normalizer. It is not
+    computed of all tokens here, as few of them are looked at. It is never above
+    0, and as exact near 0 as float32 is.
+
+    Args:
+        logits: `(batch_size, vocabulary_size)`.
+
+    Returns:
+        The logits less the largest of them, and the logarithm of the sum of
+        the exponentials of these, `(batch_size, 1)`. Both are float32.
+    """
+    logits = ops.cast(logits, "float32")
+    logits = logits - ops.max(logits, axis=-1, keepdims=True)
+    total = ops.sum(ops.exp(logits), axis=-1, keepdims=True)
+    return logits, ops.log(total)
+
+
 @dataclasses.dataclass(frozen=True)
 class NextToken:
     """The rules for the next token.
@@ -29,23 +49,16 @@ class NextToken:
     no_repeat_ngram: int = 0
 
     def apply(self, logits, index, output):
-        """What the rules make of the logits, and their normalizer.
-
-        The log-probability of a token is its logit less the normalizer. It
-        is not computed of all tokens here, as few of them are looked at.
+        """What the rules make of the logits.
 
         Args:
-            logits: `(batch_size, vocabulary_size)`.
+            logits: `(batch_size, vocabulary_size)`, float32.
             index: Number of tokens so far, a scalar.
             output: Those tokens, `(batch_size, max_length)`.
 
         Returns:
-            The logits, with `NEVER` or `HARDLY` for what may not come; and
-            the logarithm of the sum of the exponentials of all of them as
-            the model gives them, `(batch_size, 1)`. Both are float32.
+            The logits, with `NEVER` or `HARDLY` for what may not come.
         """
-        logits = ops.cast(logits, "float32")
-        normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
         ids = ops.arange(logits.shape[-1])
         suppressed = ops.any(
             ops.equal(ids[:, None], ops.convert_to_tensor(SUPPRESSED_IDS)),
@@ -59,7 +72,7 @@ class NextToken:
             ruled = ops.where(too_early, HARDLY, ruled)
         if self.no_repeat_ngram:
             ruled = self._without_repeats(ruled, index, output)
-        return ruled, normalizer
+        return ruled
 
     def _without_repeats(self, logits, index, output):
         """`NEVER` for what would end an n-gram that was there before."""

@@ -5,6 +5,7 @@ from keras import ops
 from zoo._next_token import END_ID
 from zoo._next_token import NextToken
 from zoo._next_token import PADDING_ID
+from zoo._next_token import shift_logits
 from zoo._next_token import START_ID
 
 
@@ -35,10 +36,11 @@ def one_path(
 
     def extend(index, tokens, finished, score, output, state):
         logits, state = step(tokens, state)
-        ruled, normalizer = rules.apply(logits, index, output)
+        logits, normalizer = shift_logits(logits)
+        ruled = rules.apply(logits, index, output)
         chosen = ops.cast(choose(index, ruled), "int32")
         logit = ops.take_along_axis(logits, chosen[:, None], axis=1)
-        gain = (ops.cast(logit, "float32") - normalizer)[:, 0]
+        gain = (logit - normalizer)[:, 0]
         tokens = ops.where(finished, PADDING_ID, chosen)
         score = score + ops.where(finished, 0.0, gain)
         output = ops.where(ops.equal(positions, index), tokens[:, None], output)

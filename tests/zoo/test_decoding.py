@@ -52,15 +52,31 @@ def test_special_tokens_are_those_of_the_preprocessing():
 
 
 def test_rules_for_the_next_token():
-    logits = np.log([[0.1, 0.2, 0.1, 0.1, 0.5]]) + 7.0
-    rules = _next_token.NextToken()
-    ruled, normalizer = rules.apply(logits, 0, np.zeros((1, 3), "int32"))
-    found = np.asarray(ruled - normalizer)
-    # What is suppressed keeps its share of the probability.
-    np.testing.assert_allclose(found[0, 3:], np.log([0.1, 0.5]), rtol=1e-5)
-    assert np.all(found[0, :3] < -1e29)
-    half = tf.constant(logits, "float16")
-    for each in rules.apply(half, 0, np.zeros((1, 3), "int32")):
+    logits = tf.constant(np.log([[0.1, 0.2, 0.1, 0.1, 0.5]]), "float32")
+    ruled = _next_token.NextToken().apply(logits, 0, np.zeros((1, 3), "int32"))
+    np.testing.assert_array_equal(ruled[0, 3:], logits[0, 3:])
+    assert np.all(np.asarray(ruled)[0, :3] <= -1e29)
+
+
+def test_log_probabilities_are_exact_near_0_and_never_above_it():
+    generator = np.random.default_rng(0)
+    scale = generator.uniform(0, 20, (500, 1))
+    logits = 40 + scale * generator.normal(size=(500, 40))
+    exact = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    shifted, normalizer = _next_token.shift_logits(logits)
+    found = np.asarray(shifted - normalizer)
+    assert found.max() <= 0
+    # The nearest float32 of a logit is up to 4e-6 off.
+    np.testing.assert_allclose(found, exact, rtol=1e-6, atol=1e-5)
+    best = exact.argmax(axis=-1)[:, None]
+    near = np.take_along_axis(exact, best, axis=-1) > -1e-3
+    assert near.sum() > 10
+    np.testing.assert_allclose(
+        np.take_along_axis(found, best, axis=-1)[near],
+        np.take_along_axis(exact, best, axis=-1)[near],
+        atol=3e-7,
+    )
+    for each in _next_token.shift_logits(tf.constant(logits, "float16")):
         assert each.dtype == "float32"
 
 
