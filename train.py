@@ -325,10 +325,6 @@ COMMANDS = {
 }
 
 
-# As in sysexits.h: what failed may succeed later.
-_TRY_AGAIN = 75
-
-
 def main(argv=None):
     """Run a command.
 
@@ -337,8 +333,8 @@ def main(argv=None):
 
     Returns:
         The exit status: 0, 2 if what was asked for can't be done, 75 if
-        another worker of a fit is gone, 128 and the number of the signal if
-        one stopped a fit.
+        another worker or a data server of a fit is gone, 128 and the number
+        of the signal if one stopped a fit.
     """
     argv = sys.argv[1:] if argv is None else argv
     argv = [_with_underscores(argument) for argument in argv]
@@ -351,7 +347,8 @@ def main(argv=None):
         return 2
     from training.cluster import ClusterError
     from training.cluster import distribution_arguments
-    from training.cluster import LostWorkerError
+    from training.cluster import LostPeerError
+    from training.cluster import TRY_AGAIN
     from training.quiet_import import import_tensorflow
 
     try:
@@ -369,9 +366,9 @@ def main(argv=None):
     except InterruptedFitError as stop:
         print(f"train.py: {stop}", file=sys.stderr)
         return 128 + stop.signal
-    except LostWorkerError as error:
+    except LostPeerError as error:
         print(f"train.py: {error}", file=sys.stderr)
-        return _TRY_AGAIN
+        return TRY_AGAIN
     except (
         ConfigurationError,
         DataError,

@@ -12,6 +12,8 @@ _EXAMPLE = (
     '"task": {"type": "worker", "index": 0}}'
 )
 _ADDRESS = re.compile(r"[^\s:/]+:(\d+)|\[[0-9a-fA-F:]+\]:(\d+)")
+# The exit status, as in sysexits.h: what failed may succeed later.
+TRY_AGAIN = 75
 # Jobs whose tasks fit, in the order of their numbers.
 _JOBS = ("chief", "worker")
 
@@ -20,8 +22,8 @@ class ClusterError(ValueError):
     """TF_CONFIG or the address of a server is not as it must be."""
 
 
-class LostWorkerError(Exception):
-    """Another worker is gone, so this one can't go on."""
+class LostPeerError(Exception):
+    """A worker or a data server is gone, so this process can't go on."""
 
 
 @dataclasses.dataclass(frozen=True)

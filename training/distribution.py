@@ -5,7 +5,7 @@ import sys
 import tensorflow as tf
 
 from training.cluster import answers
-from training.cluster import LostWorkerError
+from training.cluster import LostPeerError
 from training.configuration import ConfigurationError
 from training.one_process import OneProcess
 from training.replicas import Replicas
@@ -44,7 +44,7 @@ def _of_workers(arguments):
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
-        raise LostWorkerError(
+        raise LostPeerError(
             f"The workers did not come together: {error}"
         ) from error
     return Replicas(strategy, arguments)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tqdm
 
+from training.cluster import LostPeerError
 from training.interruption import SaveState
 from training.interruption import StopSignals
 from training.one_process import OneProcess
@@ -15,6 +16,7 @@ from training.progress import ProgressBar
 from training.progress import StopWhenNotFinite
 from training.resume import TrainingState
 from training.resume import write_atomically
+from training.server_watch import watch_servers
 
 # How often the state is saved within an epoch.
 SAVE_SECONDS = 60.0
@@ -173,6 +175,7 @@ def fit(
         ConfigurationError: If the state can't be read or written.
         InterruptedFitError: If SIGTERM or Ctrl-C stopped it, its state saved.
         FloatingPointError: If the loss is no longer finite.
+        LostPeerError: If a data server was started anew meanwhile.
         Exception: The error of the batches, if there is one in the data.
     """
     distribution = distribution or OneProcess()
@@ -206,7 +209,7 @@ def fit(
         if state.step:
             place += f", at step {state.step} of {steps}"
         print(f"Going on {place}.")
-    with StopSignals() as signals:
+    with StopSignals() as signals, watch_servers(distribution.servers):
         of_chief = [
             ProgressBar(
                 steps * recipe.epochs, steps * state.epoch + state.step
@@ -235,9 +238,14 @@ def fit(
         try:
             _run(step, iterator, steps, recipe.epochs, state, callbacks)
         except tf.errors.OpError as error:
-            if batches.error is None:
-                raise
-            raise batches.error from error
+            if batches.error is not None:
+                raise batches.error from error
+            if distribution.servers and "dispatcher" in error.message:
+                raise LostPeerError(
+                    "A data server was started anew. Start the same command "
+                    "again: the fit goes on from the state that was saved last."
+                ) from error
+            raise
     return state.history
 
 

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from preprocessing.batches import Parts
-from training.cluster import LostWorkerError
+from training.cluster import LostPeerError
 from training.configuration import ConfigurationError
 from training.losses import GlobalBatchLoss
 from training.one_process import OneProcess
@@ -76,7 +76,7 @@ class Replicas(OneProcess):
             if self.cluster is None or not _is_of_network(error):
                 raise
             lost = " and ".join(self.cluster.lost(str(error)))
-            raise LostWorkerError(
+            raise LostPeerError(
                 f"{lost or 'Another worker'} is gone or does not answer, so "
                 f"{self.cluster.name(self.cluster.tasks[self.cluster.number])}"
                 " stops. With the same command on all workers the fit goes on "

@@ -2,10 +2,13 @@
 
 import json
 import socket
+import threading
+import time
 
 import pytest
 
 from tests.training.workers import free_ports
+from training import server_watch
 from training.cluster import answers
 from training.cluster import Cluster
 from training.cluster import ClusterError
@@ -103,3 +106,25 @@ def test_the_command_refuses_before_it_loads_anything(command, tmp_path):
     )
     assert status == 2
     assert "invalid choice" in errors or "multi-worker" in errors
+
+
+def test_the_watch_of_data_servers(monkeypatch):
+    ended = threading.Event()
+    gone = []
+
+    def end(address):
+        gone.append(address)
+        ended.set()
+
+    monkeypatch.setattr(server_watch, "_end", end)
+    # Two are there, then one.
+    kept, lost = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (kept, lost)]
+    with kept, server_watch.watch_servers(addresses, 0.3, 0.05):
+        assert not ended.wait(1)
+        lost.close()
+        assert ended.wait(20)
+    assert {*gone} == {addresses[1]}
+    time.sleep(0.5)  # Nothing looks any more.
+    ended.clear()
+    assert not ended.wait(1)

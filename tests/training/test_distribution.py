@@ -281,3 +281,35 @@ def test_workers_without_a_common_folder(together, tmp_path):
     assert "is not there, though the first worker has started it" in last
     assert status == 2
     assert "worker 1 at 127.0.0.1" in errors
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("again", [False, True])
+def test_a_fit_whose_data_server_is_gone_ends(tiny_fit, again, tmp_path):
+    (port,) = free_ports(1)
+    serve = ["-m", "training.data_server", "--host", "127.0.0.1"]
+    server = start_process([*serve, "--port", port], REPOSITORY)
+    server.stdout.readline()
+    fit = start_process(
+        [
+            *(REPOSITORY / "train.py", *tiny_fit, "--epochs", "2000"),
+            *("--save_seconds", "0", "--export", "false"),
+            *("--data_service", f"grpc://127.0.0.1:{port}"),
+        ],
+        tmp_path,
+    )
+    wait_inside(fit, tmp_path / "runs" / "tiny", epoch=0)
+    server.kill()
+    server.communicate()
+    if again:
+        server = start_process([*serve, "--port", port], REPOSITORY)
+        server.stdout.readline()
+    ((status, _, errors),) = ended([fit], timeout=60)
+    if again:
+        server.kill()
+        server.communicate()
+        assert "A data server was started anew" in errors
+    else:
+        assert f"The data server at 127.0.0.1:{port} is gone" in errors
+    assert "Traceback" not in errors
+    assert status == 75

@@ -9,7 +9,7 @@ from preprocessing.classification_batches import TextBatches
 from tests.training.workers import free_ports
 from training.cluster import Cluster
 from training.cluster import DistributionArguments
-from training.cluster import LostWorkerError
+from training.cluster import LostPeerError
 from training.configuration import ConfigurationError
 from training.configuration import fit_parser
 from training.distribution import start_distribution
@@ -136,7 +136,7 @@ def test_a_worker_that_is_gone_is_named():
     worker = _worker(1)
     assert not worker.is_chief
     address = worker.cluster.jobs["worker"][0]
-    with pytest.raises(LostWorkerError, match=f"worker 0 at {address}"):  # noqa: SIM117
+    with pytest.raises(LostPeerError, match=f"worker 0 at {address}"):  # noqa: SIM117
         with worker.errors():
             raise tf.errors.UnavailableError(None, None, "Socket closed")
     with pytest.raises(tf.errors.InvalidArgumentError), worker.errors():
