@@ -29,10 +29,15 @@ def word_spans(text):
     return spans
 
 
-def blank_spans(text):
-    """The same for words that stand between blanks, as in files of
-    alignments."""
-    return [match.span() for match in re.finditer(r"\S+", text)]
+def joined(words):
+    """Words as a text with blanks between them, and where they are in it."""
+    text, spans = "", []
+    for word in words:
+        if word and text:
+            text += " "
+        spans.append((len(text), len(text) + len(word)))
+        text += word
+    return text, spans
 
 
 def _joins(text, first, position):
@@ -73,20 +78,19 @@ def token_spans(tokens):
     return spans
 
 
-def token_words(tokens, text, spans=word_spans):
+def token_words(tokens, words):
     """Matrix `(num_tokens, num_words)`: True where token and word overlap.
 
     Args:
         tokens: Token strings.
-        text: The text that they make up.
-        spans: Function of a text that says where its words are.
+        words: Where the words are in the text that they make up, pairs
+            (start, end).
     """
-    words = spans(text)
     overlap = np.zeros((len(tokens), len(words)), bool)
     for row, span in enumerate(token_spans(tokens)):
         if span is not None:
             overlap[row] = [
-                span[0] < end and start < span[1] for start, end in words
+                max(span[0], start) < min(span[1], end) for start, end in words
             ]
     return overlap
 
@@ -139,12 +143,37 @@ def attention_links(scores, source_overlap, target_overlap):
         target_overlap: `(target_length, num_target_words)` likewise.
 
     Returns:
-        A set of pairs (source word, target word), one for each target word.
+        A set of pairs (source word, target word), one for each target word
+        that has a token and looks at a source word.
     """
     if not source_overlap.shape[1]:
         return set()
     by_word = target_overlap.T.astype(float) @ scores @ source_overlap
-    return {(int(np.argmax(row)), index) for index, row in enumerate(by_word)}
+    return {
+        (int(np.argmax(row)), index)
+        for index, row in enumerate(by_word)
+        if row.any()
+    }
+
+
+def in_lower_case(alignment, source, target):
+    """An alignment in characters of both texts as one of their lower-cased
+    forms, in which a character can be two (that of "İ").
+
+    Args:
+        alignment, source, target: As in `gold_links`.
+
+    Returns:
+        The same three.
+    """
+    rows = [
+        [
+            *(len(source[:position].lower()) for position in row[:2]),
+            *(len(target[:position].lower()) for position in row[2:]),
+        ]
+        for row in np.asarray(alignment).tolist()
+    ]
+    return rows, source.lower(), target.lower()
 
 
 def token_links(alignment, source, target, source_tokens, target_tokens):

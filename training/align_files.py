@@ -4,6 +4,7 @@ import sys
 
 from datasets import DataError
 from training import alignment
+from training.configuration import ConfigurationError
 from training.metrics import alignment_error_rate
 from training.run import Run
 
@@ -18,9 +19,16 @@ def align_files(options):
         options: What the command line of `train.py align` gave.
 
     Raises:
-        ConfigurationError: If the run or its head can't be used.
+        ConfigurationError: If the run or its head can't be used, or a head
+            is both given and to be chosen.
         DataError: If a file can't be read, or the files differ in length.
     """
+    if options.choose_on and (options.head or options.shift):
+        raise ConfigurationError(
+            "--choose_on chooses the head and whether to shift: neither can "
+            f"be given with it. Received: head={options.head}, "
+            f"shift={options.shift}, choose_on={options.choose_on}"
+        )
     texts, gold = _read(options)
     aligner = alignment.RunAligner(
         Run.find(options.run), options.head, options.shift
@@ -29,7 +37,13 @@ def align_files(options):
         errors = aligner.choose(options.choose_on, options.data_dir)
         for (head, shift), error in sorted(errors.items(), key=lambda x: x[1]):
             print(f"{_name(head, shift):<30} {error:.4f}", file=sys.stderr)
-    links = aligner.align(*texts)
+    links, num_cut = aligner.align(*texts)
+    if num_cut:
+        print(
+            f"{num_cut} of {len(links)} pairs are longer than the model reads; "
+            "what it did not see has no links.",
+            file=sys.stderr,
+        )
     if options.output:
         alignment.write_pharaoh(options.output, links)
     else:

@@ -1,5 +1,6 @@
 """Word alignments from the attention of a translator."""
 
+import inspect
 import itertools
 import re
 
@@ -56,36 +57,37 @@ class AttentionLinks:
     Args:
         preprocessor: A `TranslationPreprocessor`.
         pairs: `Pairs`.
-        spans: Function of a text that says where its words are.
+        spans: Where the words of the sources and of the targets are, a list
+            of pairs (start, end) for each text; by default those of
+            `word_spans` in the text that the tokens make up.
         shift: Whether a target word looks where it looked when it was read,
             one step after it was written (Chen et al., 2020): then the
             decoder knows what to look for.
+
+    Attributes:
+        num_cut: Number of pairs of which the model did not see all.
 
     Reference:
         [Chen et al., 2020](https://arxiv.org/abs/2004.14837), section 3.2.
     """
 
-    def __init__(
-        self, preprocessor, pairs, spans=alignment.word_spans, shift=False
-    ):
+    def __init__(self, preprocessor, pairs, spans=(None, None), shift=False):
         # Of a sentence that was cut, END included, the model saw the rest
         # not.
         self.seen = preprocessor.max_sequence_length - 1
         self.shift = shift
         self._overlaps = [
-            [
-                alignment.token_words(
-                    [piece.decode() for piece in pieces], text, spans
-                )
-                for pieces, text in zip(
-                    tokenizer.pieces(tf.constant(texts)).to_list(), texts
-                )
-            ]
-            for tokenizer, texts in (
-                (preprocessor.source_tokenizer, pairs.sources),
-                (preprocessor.target_tokenizer, pairs.targets),
+            _overlaps(*side)
+            for side in zip(
+                (preprocessor.source_tokenizer, preprocessor.target_tokenizer),
+                (pairs.sources, pairs.targets),
+                spans,
             )
         ]
+        self.num_cut = sum(
+            any(len(side) > self.seen for side in pair)
+            for pair in zip(*self._overlaps)
+        )
 
     def of(self, row, scores):
         """Those of a pair.
@@ -95,7 +97,8 @@ class AttentionLinks:
             scores: Its attention, `(target_length, source_length)`.
 
         Returns:
-            A set of (source word, target word), one for each target word.
+            A set of (source word, target word), one for each target word
+            that the model saw.
         """
         source, target = (side[row][: self.seen] for side in self._overlaps)
         first = int(self.shift)
@@ -103,25 +106,33 @@ class AttentionLinks:
         return alignment.attention_links(scores, source, target[: len(scores)])
 
 
-def align(model, preprocessor, pairs, spans, choices):
+def _overlaps(tokenizer, texts, spans):
+    """`token_words` of each text."""
+    if spans is None:
+        normalized = tokenizer.normalize(tf.constant(texts)).numpy()
+        spans = [alignment.word_spans(text.decode()) for text in normalized]
+    pieces = tokenizer.pieces(tf.constant(texts)).to_list()
+    return [
+        alignment.token_words([piece.decode() for piece in row], words)
+        for row, words in zip(pieces, spans)
+    ]
+
+
+def align(model, preprocessor, pairs, choices, makers):
     """The word alignments of sentence pairs, by attention.
 
     Args:
         model: A translator.
         preprocessor: Its `TranslationPreprocessor`.
         pairs: `Pairs`.
-        spans: As in `AttentionLinks`.
         choices: Pairs (head, shift): a name that `heads_of` gives, and as in
             `AttentionLinks`.
+        makers: The `AttentionLinks` of these pairs, by `shift`.
 
     Returns:
         For each choice a list of sets of (source word, target word).
     """
     names = heads_of(model)
-    makers = {
-        shift: AttentionLinks(preprocessor, pairs, spans, shift)
-        for shift in {shift for _, shift in choices}
-    }
     tokenized, _ = tokenize_pairs(preprocessor, pairs)
 
     @tf.function(reduce_retracing=True)
@@ -157,9 +168,15 @@ def best_head(model, preprocessor, pairs):
         alignment.gold_links(*row)
         for row in zip(pairs.alignments, pairs.sources, pairs.targets)
     ]
-    found = align(model, preprocessor, pairs, alignment.word_spans, choices)
+    makers = {
+        shift: AttentionLinks(preprocessor, pairs, shift=shift)
+        for shift in (False, True)
+    }
+    found = align(model, preprocessor, pairs, choices, makers)
     errors = {
-        choice: metrics.alignment_error_rate(links, gold)
+        choice: metrics.alignment_error_rate(
+            links, gold, without_unaligned=True
+        )
         for choice, links in found.items()
     }
     return min(errors, key=errors.get), errors
@@ -175,8 +192,8 @@ class RunAligner:
         shift: As in `AttentionLinks`.
 
     Raises:
-        ConfigurationError: If it is no translator, the head is unknown, or
-            nobody has chosen one.
+        ConfigurationError: If it is no translator, has no attention, or not
+            this head.
     """
 
     def __init__(self, run, head=None, shift=False):
@@ -189,14 +206,18 @@ class RunAligner:
                 f"Received: {type(self.model).__name__} in {run.directory}"
             )
         self.heads = heads_of(self.model)
+        if not self.heads:
+            raise ConfigurationError(
+                "A translator without attention does not align words. "
+                f"Received: {run.directory}"
+            )
         chosen = run.metrics.get("validation", {}).get("alignment_head")
         if len(self.heads) == 1:
             chosen = self.heads[0]
         self.head, self.shift = head or chosen, shift
         if head is not None and head not in self.heads:
             raise ConfigurationError(
-                f"Heads here: {', '.join(self.heads) or 'none'}. "
-                f"Received: head={head}"
+                f"Heads here: {', '.join(self.heads)}. Received: head={head}"
             )
 
     def choose(self, dataset, data_dir=None):
@@ -209,18 +230,35 @@ class RunAligner:
         Raises:
             ConfigurationError: If the data have no gold alignments.
         """
+        if not self.run.metrics:
+            raise ConfigurationError(
+                f"{self.run.directory} is not fitted to the end: it has no "
+                "metrics.json."
+            )
         data = self.run.metrics["data"]
         options = {
-            name: data[name] for name in ("source_language", "target_language")
+            name: data.get(name, "")
+            for name in ("source_language", "target_language")
         }
+        if "" in options.values():
+            raise ConfigurationError(
+                "A head is chosen on data in the languages of the run, which "
+                "it does not tell: say them when it is fitted "
+                "(--data.source_language en). "
+                f"Received: {self.run.directory}"
+            )
         try:
+            known = inspect.signature(datasets.loader(dataset)).parameters
+            options = {n: x for n, x in options.items() if n in known}
             loaded = datasets.load(dataset, data_dir=data_dir, **options)
         except datasets.DataError:
             raise
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        pairs = read_pairs(loaded.splits["validation"])
-        if pairs.alignments is None:
+        pairs = None
+        if loaded.task == "translation":
+            pairs = read_pairs(loaded.splits["validation"])
+        if pairs is None or pairs.alignments is None:
             raise ConfigurationError(
                 "A head is chosen on data with gold alignments, as phrases. "
                 f"Received: choose_on={dataset}"
@@ -234,7 +272,8 @@ class RunAligner:
         """The links of sentence pairs, whose words stand between blanks.
 
         Returns:
-            A list of sets of (source word, target word).
+            A list of sets of (source word, target word), and the number of
+            pairs that were too long for the model to see all of them.
 
         Raises:
             ConfigurationError: If no head was chosen.
@@ -245,21 +284,45 @@ class RunAligner:
                 "(--choose_on phrases). "
                 f"Heads here: {', '.join(self.heads)}"
             )
-        pairs = Pairs(
-            *(
-                [" ".join(text.split()) for text in side]
-                for side in (sources, targets)
-            )
+        sources, source_spans = _joined(
+            sources, self.preprocessor.source_tokenizer
+        )
+        targets, target_spans = _joined(
+            targets, self.preprocessor.target_tokenizer
+        )
+        pairs = Pairs(sources, targets)
+        links = AttentionLinks(
+            self.preprocessor, pairs, (source_spans, target_spans), self.shift
         )
         choice = (self.head, self.shift)
         found = align(
             self.model,
             self.preprocessor,
             pairs,
-            alignment.blank_spans,
             [choice],
+            {self.shift: links},
         )
-        return found[choice]
+        return found[choice], links.num_cut
+
+
+def _joined(texts, tokenizer):
+    """Texts as a tokenizer sees them, with nothing but the words of each
+    between blanks, and where these are."""
+    rows = tf.ragged.constant(
+        [re.split("[ \t\r]+", text.strip(" \t\r")) for text in texts],
+        tf.string,
+        ragged_rank=1,
+    )
+    # Word by word, as normalisation can change how many characters it has,
+    # and put blanks into it.
+    words = rows.with_flat_values(
+        tf.strings.regex_replace(tokenizer.normalize(rows.flat_values), " ", "")
+    )
+    found = [
+        alignment.joined([word.decode() for word in row])
+        for row in words.to_list()
+    ]
+    return [text for text, _ in found], [spans for _, spans in found]
 
 
 def read_lines(path):

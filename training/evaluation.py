@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from layers import record_attention
 from preprocessing import alignment
 from preprocessing.pair_batches import PairBatches
@@ -17,6 +18,7 @@ from training.translation import Pairs
 from training.translation import tokenize_pairs
 from training.tsv_file import TRANSLATION_COLUMNS
 from training.tsv_file import write_tsv
+from zoo._translator import longest_translation
 
 
 class TranslationEvaluator:
@@ -55,8 +57,9 @@ class TranslationEvaluator:
         self.translations = None  # of the last `evaluate`, with their scores
         self.tokens_per_second = None  # likewise
         self.errors = {}  # of the last `evaluate`: by head, of the alignment
+        self.decoding = decoding or zoo.Decoding()
         self._translate = tf.function(
-            functools.partial(model.translate, decoding=decoding),
+            functools.partial(model.translate, decoding=self.decoding),
             reduce_retracing=True,
         )
         self._compare = tf.function(self._compare_batch, reduce_retracing=True)
@@ -92,7 +95,9 @@ class TranslationEvaluator:
     def _alignment_scores(self, links):
         gold = self.gold()
         self.errors = {
-            head: metrics.alignment_error_rate(rows, gold)
+            head: metrics.alignment_error_rate(
+                rows, gold, without_unaligned=True
+            )
             for head, rows in links.items()
         }
         best = min(self.errors, key=self.errors.get)
@@ -151,13 +156,29 @@ class TranslationEvaluator:
         texts = np.empty(len(self.pairs), object)
         scores = np.empty(len(self.pairs), np.float32)
         for rows, inputs, _ in self.batches.with_rows():
-            tokens, score = self._translate(inputs["source"])
+            tokens, score = self._translate(
+                inputs["source"],
+                uniforms=self._uniforms(rows, inputs["source"].shape),
+            )
             decoded = self.preprocessor.decode_target(tokens).numpy()
             count = len(rows)
             num_tokens += np.count_nonzero(tokens[:count])
             texts[rows] = [text.decode() for text in decoded[:count]]
             scores[rows] = score.numpy()[:count]
         return texts.tolist(), scores, num_tokens
+
+    def _uniforms(self, rows, source_shape):
+        """What is drawn with for some sentences: of each its own numbers,
+        whatever batch it is in."""
+        if self.decoding.decoder != "sample":
+            return None
+        batch_size, source_length = source_shape
+        max_length = longest_translation(source_length)
+        uniforms = np.zeros((batch_size, max_length), np.float32)
+        for place, row in enumerate(rows):
+            generator = np.random.default_rng([self.decoding.seed, int(row)])
+            uniforms[place] = generator.random(max_length, np.float32)
+        return tf.constant(uniforms)
 
     def teacher_forced(self):
         """Scores of the next token given the reference before it.

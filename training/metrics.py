@@ -70,18 +70,20 @@ def tokenized_bleu(translations, references, language):
     )
 
 
-def alignment_error_rate(links, gold):
+def alignment_error_rate(links, gold, without_unaligned=False):
     """How far predicted alignments are from the gold ones.
 
         AER = 1 - (|A and S| + |A and P|) / (|A| + |S|)
 
     over all sentences together, with A the predicted, S the sure and P the
-    possible links. Target words that have no possible link (separators) are
-    left out of A.
+    possible links.
 
     Args:
         links: One set of pairs (source word, target word) a sentence.
         gold: One pair (sure, possible) of such sets a sentence.
+        without_unaligned: Whether target words that have no possible link
+            are left out of A: where the gold alignments say nothing of some
+            words, as of separators in `phrases`.
 
     Returns:
         A number from 0 (best) to 1; NaN if there are no links.
@@ -92,8 +94,9 @@ def alignment_error_rate(links, gold):
     """
     hits = total = 0
     for predicted, (sure, possible) in zip(links, gold, strict=True):
-        aligned = {target for _, target in possible}
-        predicted = {link for link in predicted if link[1] in aligned}
+        if without_unaligned:
+            aligned = {target for _, target in possible}
+            predicted = {link for link in predicted if link[1] in aligned}
         hits += len(predicted & sure) + len(predicted & possible)
         total += len(predicted) + len(sure)
     return 1.0 - hits / total if total else float("nan")

@@ -104,21 +104,18 @@ def tokenize_pairs(preprocessor, pairs, with_links=False):
 def _links(preprocessor, pairs, rows, texts, limit):
     left = preprocessor.source_tokenizer.pieces(texts[0]).to_list()
     right = preprocessor.target_tokenizer.pieces(texts[1]).to_list()
+    aligned = zip(
+        pairs.alignments[rows], pairs.sources[rows], pairs.targets[rows]
+    )
+    if preprocessor.source_tokenizer.lowercase:
+        aligned = (alignment.in_lower_case(*each) for each in aligned)
     return [
         alignment.token_links(
-            row,
-            source,
-            target,
+            *each,
             [token.decode() for token in source_tokens[: limit - 1]],
             [token.decode() for token in target_tokens[: limit - 1]],
         )
-        for row, source, target, source_tokens, target_tokens in zip(
-            pairs.alignments[rows],
-            pairs.sources[rows],
-            pairs.targets[rows],
-            left,
-            right,
-        )
+        for each, source_tokens, target_tokens in zip(aligned, left, right)
     ]
 
 

@@ -11,7 +11,8 @@ PADDING_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
 SUPPRESSED_IDS = (PADDING_ID, UNKNOWN_ID, START_ID)
 
 # The log-probability of what may not come. END is the less impossible: where
-# nothing else may come, it does.
+# nothing else may come, it does in greedy search and sampling. In a beam there
+# is then no hypothesis.
 NEVER, HARDLY = -1e30, -1e29
 
 
@@ -20,7 +21,7 @@ def shift_logits(logits):
 
     The log-probability of a token is its logit less the normalizer. It is not
     computed of all tokens here, as few of them are looked at. It is never above
-    0, and as exact near 0 as float32 is.
+    0, and near 0 within 1e-7.
 
     Args:
         logits: `(batch_size, vocabulary_size)`.

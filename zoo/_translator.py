@@ -25,17 +25,17 @@ class Translator(AttentionModel):
 
     task = "translation"
 
-    def translate(self, source, max_length=None, decoding=None):
+    def translate(self, source, max_length=None, decoding=None, uniforms=None):
         """Search for the best translation, in plain ops.
 
         Args:
-            source, max_length, decoding: As in `hypotheses`.
+            source, max_length, decoding, uniforms: As in `hypotheses`.
 
         Returns:
             Token ids `(batch_size, max_length)`, END kept and padded with 0,
             and their summed log-probability `(batch_size,)`.
         """
-        found = self.hypotheses(source, max_length, decoding)
+        found = self.hypotheses(source, max_length, decoding, uniforms)
         return found.tokens[:, 0], found.log_probabilities[:, 0]
 
     def hypotheses(self, source, max_length=None, decoding=None, uniforms=None):

@@ -9,6 +9,8 @@ from preprocessing import SubwordTokenizer
 from preprocessing import WordTokenizer
 from preprocessing.alignment import attention_links
 from preprocessing.alignment import gold_links
+from preprocessing.alignment import in_lower_case
+from preprocessing.alignment import joined
 from preprocessing.alignment import token_links
 from preprocessing.alignment import token_spans
 from preprocessing.alignment import token_words
@@ -92,17 +94,37 @@ def test_tokens_stand_where_their_text_stands(kind):
         for token, span in zip(tokens, token_spans(tokens)):
             found = "" if span is None else normalized.decode()[slice(*span)]
             assert found == token.replace("▁", "").strip()
-        assert token_words(tokens, text).any(axis=0).all()
+        assert token_words(tokens, word_spans(text)).any(axis=0).all()
 
 
 def test_token_words():
-    overlap = token_words(["▁Mar", "ch", "▁", "5,"], "March 5,")
+    overlap = token_words(["▁Mar", "ch", "▁", "5,"], word_spans("March 5,"))
     assert overlap.tolist() == [
         [True, False, False],
         [True, False, False],
         [False, False, False],
         [False, True, True],
     ]
+
+
+def test_words_that_are_given_are_joined():
+    text, words = joined(["ab", "", "c", ""])
+    assert text == "ab c"
+    assert words == [(0, 2), (2, 2), (3, 4), (4, 4)]
+    # One token of all: nothing stands in a word of no characters.
+    overlap = token_words(["ab▁c"], words)
+    assert overlap.tolist() == [[True, False, True, False]]
+    assert joined([]) == ("", [])
+    assert joined(["", "a"]) == ("a", [(0, 0), (0, 1)])
+
+
+def test_an_alignment_in_lower_case():
+    rows, source, target = in_lower_case([[0, 3, 8, 12]], "Mai", "İİtalya MART")
+    assert source == "mai"
+    (row,) = rows
+    assert row[:2] == [0, 3]
+    assert target[slice(*row[2:])] == "mart"
+    assert in_lower_case([], "A", "İ") == ([], "a", "i\u0307")
 
 
 def test_gold_links_of_a_date():
@@ -159,8 +181,8 @@ def test_links_of_subwords():
 
 def test_attention_links_add_up_the_tokens_of_a_word():
     # Source "ab c" in three tokens, target "xy z" in three.
-    source = token_words(["▁a", "b", "▁c"], "ab c")
-    target = token_words(["▁x", "y", "▁z"], "xy z")
+    source = token_words(["▁a", "b", "▁c"], word_spans("ab c"))
+    target = token_words(["▁x", "y", "▁z"], word_spans("xy z"))
     scores = np.array([[0.3, 0.3, 0.4], [0.2, 0.2, 0.6], [0.6, 0.3, 0.1]])
     # x and y together: 1.0 to "ab" against 1.0 to "c": the first wins;
     # z: 0.9 against 0.1.
@@ -169,10 +191,17 @@ def test_attention_links_add_up_the_tokens_of_a_word():
     assert attention_links(scores, source, target) == {(1, 0), (0, 1)}
 
 
+def test_attention_links_of_what_the_model_did_not_see():
+    words = token_words(["▁x", "▁y"], word_spans("x y"))
+    scores = np.array([[0.2, 0.8]])
+    # The second target word has no token here.
+    assert attention_links(scores, words, words[:1]) == {(1, 0)}
+
+
 def test_attention_links_without_words():
     none = np.zeros((0, 0), bool)
     assert attention_links(np.zeros((0, 0)), none, none) == set()
-    target = token_words(["▁x"], "x")
+    target = token_words(["▁x"], [(0, 1)])
     assert attention_links(np.zeros((1, 0)), none, target) == set()
 
 
@@ -187,6 +216,8 @@ def test_attention_on_the_gold_tokens_gives_the_gold_links():
     for target, source in token_links(ALIGNMENT, SOURCE, TARGET, *tokens):
         scores[target, source] = 1
     links = attention_links(
-        scores, token_words(tokens[0], SOURCE), token_words(tokens[1], TARGET)
+        scores,
+        token_words(tokens[0], word_spans(SOURCE)),
+        token_words(tokens[1], word_spans(TARGET)),
     )
     assert links == gold_links(ALIGNMENT, SOURCE, TARGET)[0]

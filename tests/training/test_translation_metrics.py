@@ -83,9 +83,12 @@ def test_alignment_error_rate_of_och_and_ney():
     sure = {(0, 0), (1, 1)}
     possible = sure | {(2, 2), (3, 2)}
     predicted = {(0, 0), (2, 2), (1, 3), (3, 1)}
-    # Target 3 has no possible link, so (1, 3) is left out: |A| = 3,
-    # |A and S| = 1, |A and P| = 2, |S| = 2.
-    rate = alignment_error_rate([predicted], [(sure, possible)])
+    # |A| = 4, |A and S| = 1, |A and P| = 2, |S| = 2.
+    gold = [(sure, possible)]
+    rate = alignment_error_rate([predicted], gold)
+    assert rate == pytest.approx(1 - (1 + 2) / (4 + 2))
+    # Target 3 has no possible link, so that (1, 3) is left out.
+    rate = alignment_error_rate([predicted], gold, without_unaligned=True)
     assert rate == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
