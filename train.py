@@ -38,7 +38,6 @@ def fit(argv):
 
 
 def _fit(argv, distribution):
-    from training.configuration import card_texts
     from training.configuration import default_name
     from training.fit_run import fit_run
     from training.fit_run import start_run
@@ -54,10 +53,6 @@ def _fit(argv, distribution):
     directory = pathlib.Path(arguments.runs, name)
     run = start_run(directory, configuration, distribution)
 
-    from serving import export_run
-    from serving import exported_version
-    from training.progress import score_table
-
     if run.metrics:
         print(f"{run.directory} is fitted to the end.")
     else:
@@ -70,8 +65,19 @@ def _fit(argv, distribution):
             arguments.save_seconds,
             distribution,
         )
-    if not distribution.is_chief:
-        return
+    # The others wait: a worker that is gone could not be started again alone.
+    distribution.in_turn(
+        lambda: _finish(run, configuration, arguments, name), lambda: None
+    )
+
+
+def _finish(run, configuration, arguments, name):
+    """Show the scores, export, and show some answers."""
+    from serving import export_run
+    from serving import exported_version
+    from training.configuration import card_texts
+    from training.progress import score_table
+
     print(score_table(f"validation, {run.chosen}", run.metrics["validation"]))
     model = None
     if arguments.export:

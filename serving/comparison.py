@@ -112,14 +112,14 @@ class Comparison:
         version, answers = runtime(requests)
         differences = Differences()
         for (name, batch), answer in zip(asked, answers):
-            for place, row in enumerate(batch):
-                differences.add(
-                    f"{name}, row {row} {self._shown(name, row)}",
-                    self._expected[name][row],
-                    {x: y[place : place + 1] for x, y in answer.items()},
-                )
+            differences.add_batch(
+                [self._title(name, row) for row in batch],
+                [self._expected[name][row] for row in batch],
+                answer,
+            )
         return version, differences
 
-    def _shown(self, name, row):
+    def _title(self, name, row):
         ((tensor, values),) = self._inputs[name].items()
-        return repr(values[row])[:80] if tensor == "text" else ""
+        shown = repr(values[row])[:80] if tensor == "text" else ""
+        return f"{name}, row {row} {shown}"

@@ -36,6 +36,7 @@ from serving.saved_model_files import SavedModelError
 from serving.trial_rows import as_rows
 from serving.trial_rows import data_rows
 from serving.trial_rows import odd_rows
+from serving.trial_rows import takes_pictures
 from training.configuration import ConfigurationError
 from training.run import Run
 
@@ -74,11 +75,17 @@ def rows_of(path, count, inputs=()):
     signatures = served_signatures(read_meta_graph(path))
     for problem in signature_problems(signatures):
         raise ConfigurationError(f"{path}: {problem}")
+    are_pictures = takes_pictures(path)
     if inputs:
-        rows = as_rows(prediction.sources_of(load(path), inputs)[:count])
+        sources = prediction.sources_of(load(path), inputs)[:count]
+        if not sources:
+            raise ConfigurationError(
+                f"There is nothing in the inputs. Received: {list(inputs)}"
+            )
+        rows = as_rows(sources, are_pictures)
     else:
         rows = data_rows(path, count)
-    odd = odd_rows(rows, "image" in signatures["serving_default"].inputs)
+    odd = odd_rows(rows, are_pictures)
     return np.concatenate([rows, odd]), len(odd)
 
 
@@ -159,7 +166,10 @@ def _arguments(arguments):
         help="Texts, a text file, pictures or a folder of them, instead of "
         "the data that the model card names.",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.rows < 1:
+        parser.error(f"--rows must be at least 1. Received: {options.rows}")
+    return options
 
 
 def main(arguments=None):

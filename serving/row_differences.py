@@ -64,6 +64,27 @@ class Differences:
             self.num_different += 1
             self.first = self.first or f"{title}: {'; '.join(told)}"
 
+    def add_batch(self, titles, expected, received):
+        """Compare the rows of a batch.
+
+        Args:
+            titles: What the rows are called in `first`.
+            expected: `{output: array}` for each row, with a batch of 1.
+            received: `{output: array}` of the batch.
+        """
+        rows = [{} for _ in titles]
+        for name, array in received.items():
+            if np.ndim(array) and len(array) == len(rows):
+                for place, row in enumerate(rows):
+                    row[name] = array[place : place + 1]
+            else:
+                self.first = self.first or (
+                    f"{titles[0]}: {name}: expected a batch of {len(rows)}, "
+                    f"received the shape {np.shape(array)}"
+                )
+        for each in zip(titles, expected, rows):
+            self.add(*each)
+
 
 def _kind(name, array):
     if not np.issubdtype(array.dtype, np.floating):
@@ -129,6 +150,8 @@ def _told(expected, received):
 
 
 def _shown(array):
+    if not len(array):
+        return "no row"
     return f"{array.shape[1:]} {_value(array[0].tolist())}"
 
 

@@ -6,7 +6,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from serving.contract import served_signatures
 from serving.image_classifier import as_files
+from serving.saved_model_files import read_meta_graph
 from training.configuration import configuration_of
 from training.configuration import ConfigurationError
 from training.task import load_task
@@ -19,6 +21,12 @@ _TEXTS = [
     "a\0b",
     b"\xff\xfe\xc3",  # no UTF-8
 ]
+
+
+def takes_pictures(path):
+    """Whether a SavedModel takes files of pictures, no texts."""
+    signatures = served_signatures(read_meta_graph(path))
+    return "image" in signatures["serving_default"].inputs
 
 
 def data_rows(path, count):
@@ -45,15 +53,14 @@ def data_rows(path, count):
             "give inputs."
         ) from error
     task = load_task(configuration, needed=["validation"])
-    return as_rows(task.sources(count))
+    return as_rows(task.sources(count), takes_pictures(path))
 
 
-def as_rows(sources):
-    """Texts, or what else `serving` takes for pictures, as an array of
-    bytes."""
-    if isinstance(sources[0], str | bytes):
-        return tf.constant(sources).numpy()
-    return as_files(sources).numpy()
+def as_rows(sources, are_pictures):
+    """Texts, or what `serving` takes for pictures, paths among it, as an
+    array of bytes."""
+    texts = as_files(sources) if are_pictures else tf.constant(sources)
+    return texts.numpy()
 
 
 def odd_rows(rows, are_pictures):
@@ -65,7 +72,7 @@ def odd_rows(rows, are_pictures):
             are damaged or of another size.
     """
     if not are_pictures:
-        return as_rows(_TEXTS)
+        return as_rows(_TEXTS, are_pictures)
     grey = np.linspace(0, 255, 30 * 20 * 3).astype(np.uint8)
     jpeg = tf.io.encode_jpeg(grey.reshape(20, 30, 3)).numpy()
     half = rows[0][: len(rows[0]) // 2]

@@ -122,6 +122,9 @@ def read_cluster(text):
         raise _refusal("names no `worker` in `cluster`", text)
     if not isinstance(task, dict):
         raise _refusal("has no `task`", text)
+    chiefs = cluster.get("chief", [])
+    if isinstance(chiefs, list) and len(chiefs) > 1:
+        raise _refusal("has more than one chief", text)
     unknown = sorted({*cluster} - {*_JOBS})
     if unknown:
         raise _refusal(f"has the job {unknown[0]!r}, which fits nothing", text)
@@ -135,7 +138,7 @@ def read_cluster(text):
     if len({*every}) < len(every):
         raise _refusal("has one address twice", text)
     job, index = task.get("type"), task.get("index")
-    if job not in cluster:
+    if not isinstance(job, str) or job not in cluster:
         raise _refusal(f"has the task type {job!r}, no job of it", text)
     if not _is_index(index) or not 0 <= int(index) < len(cluster[job]):
         raise _refusal(
@@ -193,6 +196,11 @@ def distribution_arguments(argv, environment=os.environ):
     parser.add_argument("--distribute", default="none")
     parser.add_argument("--data_service", default="")
     given, _ = parser.parse_known_args(argv)
+    if given.distribute not in KINDS:
+        raise ClusterError(
+            f"`distribute` is one of {', '.join(KINDS)}. "
+            f"Received: distribute={given.distribute}"
+        )
     cluster = None
     if given.distribute == "multi_worker":
         cluster = read_cluster(environment.get("TF_CONFIG"))

@@ -6,7 +6,9 @@ It is a dispatcher of the tf.data service with one worker, on the next port.
 """
 
 import argparse
+import signal
 import socket
+import sys
 
 
 def serve(port, host):
@@ -52,7 +54,14 @@ def main(argv=None):
     from training.quiet_import import import_tensorflow
 
     import_tensorflow()
-    dispatcher, _worker = serve(arguments.port, arguments.host)
+    import tensorflow as tf
+
+    try:
+        dispatcher, _worker = serve(arguments.port, arguments.host)
+    except tf.errors.OpError as error:
+        sys.exit(f"training.data_server: {error.message.splitlines()[0]}")
+    # It waits in C++, where Python would not hear Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     print(
         f"serves at grpc://{arguments.host}:{arguments.port}, batches at port "
         f"{arguments.port + 1}",

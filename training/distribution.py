@@ -4,11 +4,11 @@ import sys
 
 import tensorflow as tf
 
-from training.cluster import answers
 from training.cluster import LostPeerError
 from training.configuration import ConfigurationError
 from training.one_process import OneProcess
 from training.replicas import Replicas
+from training.server_watch import serves_grpc
 
 
 def start_distribution(arguments):
@@ -21,7 +21,7 @@ def start_distribution(arguments):
         ConfigurationError: If a data server does not answer.
     """
     for address in arguments.servers:
-        if not answers(address):
+        if not serves_grpc(address):
             raise ConfigurationError(
                 "No data server answers; `python -m training.data_server "
                 "--port PORT` starts one. "

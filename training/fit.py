@@ -1,5 +1,7 @@
 """Fit a model by a recipe: the loop over epochs, with scores after each."""
 
+import contextlib
+import os
 import time
 
 import keras
@@ -7,6 +9,8 @@ import tensorflow as tf
 import tqdm
 
 from training.cluster import LostPeerError
+from training.configuration import ConfigurationError
+from training.interruption import InterruptedFitError
 from training.interruption import SaveState
 from training.interruption import StopSignals
 from training.one_process import OneProcess
@@ -68,8 +72,10 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         with averaged_weights(self.model):
             scores = self.evaluate()
             best = best_epoch(metric, self.state.history)[1]
-            if is_better(metric, scores[metric], best):
-                write_atomically(self.path, self.kept.save)
+            better = is_better(metric, scores[metric], best)
+            if better:
+                waiting = _waiting(self.path, epoch)
+                write_atomically(waiting, self.kept.save)
             if self.keep is not None:
                 self.keep(epoch)
             for function in self.watch:
@@ -78,6 +84,8 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         scores["seconds"] = fitted - self.started
         scores["evaluation_seconds"] = time.perf_counter() - fitted
         self.state.end_epoch(scores)
+        if better:
+            os.replace(waiting, self.path)
         tqdm.tqdm.write(self._line(epoch, scores))
         since_best = epoch - best_epoch(metric, self.state.history)[0]
         patience = self.recipe.early_stop_patience
@@ -99,6 +107,28 @@ class ScoreEachEpoch(keras.callbacks.Callback):
         )
 
 
+def _waiting(path, epoch):
+    """Where the better model of an epoch, counted from 0, waits for the state
+    that knows of it."""
+    return path.with_name(f"{path.stem}-{epoch + 1:04}{path.suffix}")
+
+
+def settle_best(path, metric, history):
+    """Keep the better model of a process that ended before it could, if the
+    state knows of it, and forget it if not.
+
+    Args:
+        path: Where the best model is kept.
+        metric: What is better.
+        history: The scores of the epochs of the state.
+    """
+    best, _ = best_epoch(metric, history)
+    if best >= 0 and _waiting(path, best).exists():
+        os.replace(_waiting(path, best), path)
+    for waiting in path.parent.glob(f"{path.stem}-*{path.suffix}"):
+        waiting.unlink()
+
+
 def best_epoch(metric, history):
     """Number, from 0, and score of the best epoch; (-1, None) for none."""
     number, best = -1, None
@@ -113,13 +143,15 @@ class FollowChief(keras.callbacks.Callback):
 
     Args:
         state: The `TrainingState`.
+        signals: The `StopSignals`, of which some may have come meanwhile.
         distribution: What the fit is spread over, as in
             `training.one_process`.
     """
 
-    def __init__(self, state, distribution):
+    def __init__(self, state, signals, distribution):
         super().__init__()
         self.state = state
+        self.signals = signals
         self.distribution = distribution
 
     def on_epoch_end(self, epoch, logs=None):
@@ -127,6 +159,9 @@ class FollowChief(keras.callbacks.Callback):
             self.state.end_epoch({})
         stop = self.distribution.of_chief(self.model.stop_training)
         self.model.stop_training = bool(stop)
+        self.distribution.agree(self.signals)
+        if self.signals.agreed:
+            raise InterruptedFitError(self.signals.agreed, epoch)
 
 
 def compile_model(objective, recipe, total_steps, distribution=None):
@@ -176,6 +211,7 @@ def fit(
         InterruptedFitError: If SIGTERM or Ctrl-C stopped it, its state saved.
         FloatingPointError: If the loss is no longer finite.
         LostPeerError: If a data server was started anew meanwhile.
+        ConfigurationError: If data servers can't make the batches.
         Exception: The error of the batches, if there is one in the data.
     """
     distribution = distribution or OneProcess()
@@ -190,6 +226,10 @@ def fit(
         compiled.optimizer.build(compiled.trainable_variables)
     state = TrainingState(checkpoints, compiled, distribution.is_chief)
     state.restore()
+    if distribution.is_chief:
+        settle_best(
+            checkpoints / "best.keras", recipe.validation_metric, state.history
+        )
     distribution.check_same(
         "The state of the training",
         lambda: [variable.numpy() for variable in state.variables],
@@ -229,24 +269,37 @@ def fit(
                 StopWhenNotFinite(),
                 SaveState(state, signals, save_seconds),
                 *(of_chief if distribution.is_chief else ()),
-                FollowChief(state, distribution),
+                FollowChief(state, signals, distribution),
             ],
             model=compiled,
         )
         step = distribution.train_function(compiled, signals)
-        iterator = distribution.iterator(batches, state.epoch, state.step)
-        try:
+        with _errors_of_batches(batches, distribution.servers):
+            iterator = distribution.iterator(batches, state.epoch, state.step)
             _run(step, iterator, steps, recipe.epochs, state, callbacks)
-        except tf.errors.OpError as error:
-            if batches.error is not None:
-                raise batches.error from error
-            if distribution.servers and "dispatcher" in error.message:
-                raise LostPeerError(
-                    "A data server was started anew. Start the same command "
-                    "again: the fit goes on from the state that was saved last."
-                ) from error
-            raise
     return state.history
+
+
+@contextlib.contextmanager
+def _errors_of_batches(batches, servers):
+    """Inside, an error of TensorFlow that batches are the cause of becomes one
+    that says so."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if batches.error is not None:
+            raise batches.error from error
+        if servers and "dispatcher restart" in error.message:
+            raise LostPeerError(
+                "A data server was started anew. Start the same command again: "
+                "the fit goes on from the state that was saved last."
+            ) from error
+        if servers and "data service" in error.message:
+            raise ConfigurationError(
+                f"The data servers {', '.join(servers)} can't make the "
+                f"batches: {error.message.splitlines()[0]}"
+            ) from error
+        raise
 
 
 def _run(step, iterator, steps, epochs, state, callbacks):

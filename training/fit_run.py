@@ -99,7 +99,13 @@ def fit_run(
     for note in (*task.loaded.notes, *shorter):
         print(f"note       {note}")
     pretraining = task.pretrain(
-        recipe, model, preprocessor, batches, run.pretraining, distribution
+        recipe,
+        model,
+        preprocessor,
+        batches,
+        run.pretraining,
+        distribution,
+        save_seconds,
     )
     evaluate = task.evaluator(model, preprocessor, "validation").evaluate
     weights = None

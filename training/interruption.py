@@ -14,11 +14,14 @@ class InterruptedFitError(Exception):
         signal: The `signal.Signals`.
     """
 
-    def __init__(self, received, epoch, step):
+    def __init__(self, received, epoch, step=None):
         self.signal = signal.Signals(received)
+        place = f"after epoch {epoch + 1}"
+        if step is not None:
+            place = f"in epoch {epoch + 1} after {step} steps"
         super().__init__(
-            f"Stopped by {self.signal.name} in epoch {epoch + 1} after "
-            f"{step} steps. With the same command the fit goes on there."
+            f"Stopped by {self.signal.name} {place}. With the same command the "
+            "fit goes on there."
         )
 
 

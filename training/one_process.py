@@ -84,10 +84,18 @@ class OneProcess:
 
         def step(iterator):
             logs = model.train_function(iterator)
-            signals.agreed = signals.received
+            self.agree(signals)
             return logs
 
         return step
+
+    def agree(self, signals):
+        """Agree with the other processes on whether to stop.
+
+        Args:
+            signals: The `StopSignals`.
+        """
+        signals.agreed = signals.received
 
     def prepare(self, model, batches):
         """Get a compiled model ready for its first step, after a state was

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.fit import fit
+from training.fit import SAVE_SECONDS
 from training.model_file import load_keras_model
 from training.objective import Objective
 from training.one_process import OneProcess
@@ -61,10 +62,13 @@ class TokenHider(keras.Model):
         return self.trainable_weights
 
     def train_step(self, data):
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, _, given = keras.utils.unpack_x_y_sample_weight(data)
         shape = (3, *tf.unstack(tf.shape(inputs["tokens"])))
         draws = keras.random.uniform(shape, seed=self.generator)
-        return super().train_step(self.hide(inputs["tokens"], draws))
+        inputs, targets, weights = self.hide(inputs["tokens"], draws)
+        # A row that only fills up the part of a replica has the weight 0.
+        counts = tf.cast(given > 0, tf.float32)[:, None]
+        return super().train_step((inputs, targets, weights * counts))
 
     def hide(self, tokens, draws):
         """Hide some of the tokens.
@@ -155,6 +159,7 @@ def pretrain(
     validation,
     directory,
     distribution=None,
+    save_seconds=SAVE_SECONDS,
 ):
     """Fit a classifier's encoder to find hidden tokens.
 
@@ -167,7 +172,7 @@ def pretrain(
         batches: The `TextBatches` of the training data.
         validation: Those of the validation data.
         directory: Folder of the checkpoints.
-        distribution: As in `training.fit.fit`.
+        distribution, save_seconds: As in `training.fit.fit`.
 
     Returns:
         The scores of each epoch.
@@ -205,6 +210,7 @@ def pretrain(
         batches,
         HiddenTokenEvaluator(hider, validation).evaluate,
         directory,
+        save_seconds=save_seconds,
         distribution=distribution,
     )
     best = load_keras_model(directory / "best.keras")

@@ -121,6 +121,10 @@ class Replicas(OneProcess):
 
         return step
 
+    def agree(self, signals):
+        asked = tf.constant(signals.asked(), tf.float64)
+        signals.agree(self._over_all(asked).numpy())
+
     def prepare(self, model, batches):
         for variable in model.variables:
             if variable.name == "seed_generator_state":

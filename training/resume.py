@@ -74,6 +74,8 @@ class TrainingState:
         Raises:
             ConfigurationError: If there are states and none can be read.
         """
+        if self.writes:
+            forget_temporary_files(self.directory)
         damaged = []
         for path in reversed(self._paths()):
             try:
@@ -178,6 +180,12 @@ def write_atomically(path, write):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def forget_temporary_files(directory):
+    """Remove what writers that were killed left of `write_atomically`."""
+    for path in pathlib.Path(directory).glob(".[0-9]*.*"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path, content):

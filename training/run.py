@@ -20,6 +20,11 @@ from training.resume import write_json
 _LOCK_TIMEOUT = 600  # seconds
 
 
+def _any_file(directory):
+    """Whether there is one in a folder, that was written to its end."""
+    return any(directory.glob("[!.]*"))
+
+
 class Run:
     """The folder of one fit.
 
@@ -125,12 +130,12 @@ class Run:
     @property
     def is_fitting(self):
         """Whether there is a state of the training, after any pretraining."""
-        return any(self.checkpoints.glob("*"))
+        return _any_file(self.checkpoints)
 
     @property
     def has_learned(self):
         """Whether there is a state of the training or of any pretraining."""
-        return self.is_fitting or any(self.pretraining.glob("*"))
+        return self.is_fitting or _any_file(self.pretraining)
 
     @property
     def config_path(self):

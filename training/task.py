@@ -99,14 +99,15 @@ class Task(abc.ABC):
         preprocessor,
         batches,
         directory,
-        distribution=None,
+        distribution,
+        save_seconds,
     ):
         """Fit the model to another aim first, where the recipe says so.
 
         Args:
             recipe, model, preprocessor, batches: Those of the fit.
             directory: Folder of the checkpoints.
-            distribution: As in `training.fit.fit`.
+            distribution, save_seconds: As in `training.fit.fit`.
 
         Returns:
             The scores of each epoch, or None.

@@ -95,7 +95,8 @@ class TextClassificationTask(ClassificationTask):
         preprocessor,
         batches,
         directory,
-        distribution=None,
+        distribution,
+        save_seconds,
     ):
         if recipe.pretrain == "none":
             return None
@@ -108,6 +109,7 @@ class TextClassificationTask(ClassificationTask):
             validation,
             directory,
             distribution,
+            save_seconds,
         )
 
     def report_validation(self, preprocessor):

@@ -15,6 +15,7 @@ from serving.row_differences import LOG_PROBABILITIES
 from serving.row_differences import PROBABILITIES
 from serving.row_differences import TEXTS
 from serving.runtimes import NoAnswerError
+from serving.trial_rows import data_rows
 from tests.serving.exported_models import READER
 from tests.serving.exported_models import save_function
 from tests.serving.exported_models import TRANSLATOR
@@ -156,6 +157,35 @@ def test_inputs_of_its_own(kind, request, tmp_path, capsys):
     rows, rest = table(capsys.readouterr().out)
     assert (status, rest, len(rows)) == (0, [], 5)
     assert all(row[3] == "same" * (kind == "text") for row in rows)
+
+
+def test_files_of_pictures(tmp_path, capsys):
+    rows = data_rows(READER, 3)
+    for number, row in enumerate(rows):
+        (tmp_path / f"{number}.png").write_bytes(row)
+    found, _ = equivalence.rows_of(READER, 200, [str(tmp_path)])
+    assert found[:3].tolist() == rows.tolist()
+    (tmp_path / "none").mkdir()
+    arguments = [str(READER), "--inputs", str(tmp_path / "none")]
+    assert equivalence.main(arguments) == 2
+    assert "There is nothing in the inputs" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        equivalence.main([str(READER), "--rows", "0"])
+    assert stop.value.code == 2
+
+
+def test_a_batch_of_another_size_differs():
+    row = {"label": _EXPECTED["label"], "score": _EXPECTED["score"]}
+    batch = {x: np.repeat(y, 2) for x, y in row.items()}
+    for labels in (batch["label"][:1], np.repeat(batch["label"], 2), b"a"):
+        differences = Differences()
+        answer = {**batch, "label": np.array(labels, object)}
+        differences.add_batch(["a", "b"], [row, row], answer)
+        assert differences.num_different == 2
+        assert "label: expected a batch of 2" in differences.first
+    differences = Differences()
+    differences.add_batch(["a", "b"], [row, row], batch)
+    assert differences.first == ""
 
 
 def test_pictures_and_pixels_and_a_python_that_is_not_there(capsys):

@@ -4,7 +4,9 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from tests.training.workers import free_ports
@@ -53,7 +55,9 @@ def test_a_chief_comes_first():
         (_text({"worker": [7]}), "has 7 for"),
         (_text({"worker": ["a:1", "a:1"]}), "one address twice"),
         (_text({**_TWO, "ps": ["c:3"]}), "the job 'ps'"),
+        (_text({**_TWO, "chief": ["c:3", "d:4"]}), "more than one chief"),
         (_text(kind="chief"), "the task type 'chief'"),
+        (_text(kind=["worker"]), "the task type ['worker']"),
         (_text(index=2), "the index 2 for the 2 tasks of 'worker'"),
         (_text(index=-1), "the index -1"),
         (_text(index=None), "the index None"),
@@ -105,7 +109,17 @@ def test_the_command_refuses_before_it_loads_anything(command, tmp_path):
         ["fit", "--distribute", "multi-worker"], tmp_path
     )
     assert status == 2
-    assert "invalid choice" in errors or "multi-worker" in errors
+    assert errors == (
+        "train.py: `distribute` is one of none, mirrored, multi_worker. "
+        "Received: distribute=multi-worker\n"
+    )
+
+
+def test_an_open_port_is_no_data_server():
+    with socket.create_server(("127.0.0.1", 0)) as tunnel:
+        address = f"127.0.0.1:{tunnel.getsockname()[1]}"
+        assert answers(address)
+        assert not server_watch.serves_grpc(address, timeout=0.5)
 
 
 def test_the_watch_of_data_servers(monkeypatch):
@@ -118,12 +132,17 @@ def test_the_watch_of_data_servers(monkeypatch):
 
     monkeypatch.setattr(server_watch, "_end", end)
     # Two are there, then one.
-    kept, lost = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (kept, lost)]
-    with kept, server_watch.watch_servers(addresses, 0.3, 0.05):
+    servers, addresses = [], []
+    for _ in range(2):
+        servers.append(grpc.server(ThreadPoolExecutor(1)))
+        port = servers[-1].add_insecure_port("127.0.0.1:0")
+        addresses.append(f"127.0.0.1:{port}")
+        servers[-1].start()
+    with server_watch.watch_servers(addresses, 0.3, 0.05):
         assert not ended.wait(1)
-        lost.close()
-        assert ended.wait(20)
+        servers[1].stop(None).wait()
+        assert ended.wait(30)
+    servers[0].stop(None).wait()
     assert {*gone} == {addresses[1]}
     time.sleep(0.5)  # Nothing looks any more.
     ended.clear()

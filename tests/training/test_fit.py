@@ -14,6 +14,7 @@ from training.averaging import EpochWeights
 from training.fit import best_epoch
 from training.fit import fit as fit_objective
 from training.fit import is_better
+from training.fit import settle_best
 from training.interruption import InterruptedFitError
 from training.objective import translation_objective
 from training.optimizer import averaged_weights
@@ -84,9 +85,10 @@ class Scores:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_with_the_state_saved(number, batches, tmp_path):
+@pytest.mark.parametrize("last", [0, 2])
+def test_a_signal_while_an_epoch_is_scored(number, last, batches, tmp_path):
     def stop(epoch, scores):
-        if epoch == 0:
+        if epoch == last:
             signal.raise_signal(number)
 
     whole, first, second = Unigram(), Unigram(), Unigram()
@@ -95,11 +97,13 @@ def test_a_signal_stops_with_the_state_saved(number, batches, tmp_path):
     folder = tmp_path / "parts"
     before = signal.getsignal(number)
     with pytest.raises(InterruptedFitError) as caught:
-        fit(first, _recipe(), batches, lambda: {"loss": 2.0}, folder, [stop])
+        fit(first, _recipe(), batches, Scores(first, scores), folder, [stop])
+    assert f"after epoch {last + 1}. With" in str(caught.value)
     assert caught.value.signal == number
     assert signal.getsignal(number) is before
-    assert (folder / "state-0001-00000001.index").exists()
-    fit(second, _recipe(), batches, Scores(second, scores[1:]), folder)
+    assert (folder / f"state-000{last + 1}-00000000.index").exists()
+    rest = scores[last + 1 :]
+    fit(second, _recipe(), batches, Scores(second, rest), folder)
     np.testing.assert_array_equal(second.logits, whole.logits)
 
 
@@ -135,6 +139,34 @@ def test_the_best_model_is_kept(model, batches, tmp_path):
     best = keras.saving.load_model(tmp_path / "best.keras", compile=False)
     np.testing.assert_array_equal(best.logits.numpy(), scores.weights[1])
     assert not np.array_equal(scores.weights[1], scores.weights[2])
+
+
+def test_a_better_model_waits_for_the_state_that_knows_of_it(batches, tmp_path):
+    def killed(epoch, scores):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    def kept():
+        model = keras.saving.load_model(tmp_path / "best.keras", compile=False)
+        return model.logits.numpy()
+
+    first, second = Unigram(), Unigram()
+    scores = Scores(first, [2.0, 1.0])
+    with pytest.raises(KeyboardInterrupt):
+        fit(first, _recipe(), batches, scores, tmp_path, watch=[killed])
+    waiting = tmp_path / "best-0002.keras"
+    assert waiting.exists()
+    np.testing.assert_array_equal(kept(), scores.weights[0])
+    # Done again, the epoch is no better, as it can be on another device.
+    fit(second, _recipe(), batches, Scores(second, [3.0, 3.0]), tmp_path)
+    assert not waiting.exists()
+    np.testing.assert_array_equal(kept(), scores.weights[0])
+    # Of a process that ended when the state was written.
+    (tmp_path / "best.keras").rename(waiting)
+    history = [{"loss": 2.0}, {"loss": 1.0}]
+    settle_best(tmp_path / "best.keras", "loss", history)
+    assert not waiting.exists()
+    np.testing.assert_array_equal(kept(), scores.weights[0])
 
 
 def test_training_learns_the_frequencies(model, batches, tmp_path):

@@ -79,6 +79,36 @@ def test_one_token_at_least_and_never_a_special_one(hider):
     assert weights == [[1.0], [0.0]]
 
 
+def test_a_row_that_fills_up_a_part_does_not_count(classifier):
+    settings = {**classifier.get_config(), "dropout": 0.0}
+    model = MaskedLanguageModel(type(classifier).from_config(settings))
+    model.build()
+    hider = TokenHider(model, 1, SPECIAL, 0.25)
+    hider.compile(
+        keras.optimizers.SGD(0.0),
+        keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        ),
+    )
+    rows = [[2, 4, 5, 6, 7, 8, 3, 0], [2, 9, 10, 11, 9, 10, 3, 0]]
+
+    def loss(tokens, weights):
+        hider.generator.state.assign([0, 0])
+        hider.reset_metrics()
+        tokens = tf.constant(tokens)
+        found = hider.train_step(
+            ({"tokens": tokens}, tf.zeros(len(rows)), tf.constant(weights))
+        )
+        return float(found["loss"])
+
+    both, first, second = (
+        loss(rows, weights) for weights in ([2.0, 0.5], [0.1, 0.0], [0.0, 3.0])
+    )
+    assert first != pytest.approx(second)
+    # As many tokens are hidden in both, and class weights do not matter.
+    assert both == pytest.approx((first + second) / 2, rel=1e-5)
+
+
 def _batches(count=24):
     # 4 is followed by 5, and 6 by 7: what is hidden can be found.
     pairs = ([4, 5] * 3, [6, 7] * 3)

@@ -126,6 +126,28 @@ def test_one_replica_fits_as_none(replicas, tmp_path):
         assert row["training_loss"] == pytest.approx(other["training_loss"])
 
 
+@pytest.mark.parametrize("process", [0, 1])
+def test_each_replica_draws_other_numbers(process):
+    worker = _worker(process)
+    worker._first = process  # as it is where the other one is there
+    with worker.scope():
+        generator = keras.random.SeedGenerator(7)
+    worker._spread(generator.state.value)
+    drawn = float(keras.random.uniform((), seed=generator))
+    expected = keras.random.SeedGenerator(7)
+    first = float(keras.random.uniform((), seed=expected))
+    assert (drawn == first) == (process == 0)
+
+
+def test_a_signal_is_agreed_on(replicas):
+    signals = StopSignals()
+    replicas.agree(signals)
+    assert signals.agreed is None
+    signals.received = 15
+    replicas.agree(signals)
+    assert signals.agreed == 15
+
+
 def test_what_replicas_can_not_do(replicas):
     assert not replicas.suited(TranslationRecipe(jit=True)).jit
     with pytest.raises(ConfigurationError, match="precision=mixed_float16"):
