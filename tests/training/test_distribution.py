@@ -221,7 +221,7 @@ def together(tiny_fit):
     """The command of two workers."""
     return [
         *(REPOSITORY / "train.py", *tiny_fit, "--save_seconds", "0"),
-        *("--export", "false", "--distribute", "multi_worker"),
+        *("--distribute", "multi_worker"),
     ]
 
 
@@ -263,6 +263,9 @@ def test_workers_that_are_stopped_or_killed_go_on(together, tmp_path):
     assert "Going on after epoch 2 of 3" in found[0][1]
     assert found[1][1] == ""
     assert_same(whole, parts)
+    for folder in folders:
+        models = list(folder.glob("saved_models/tiny/*"))
+        assert [model.name for model in models] == ["1"]
 
 
 @pytest.mark.long
