@@ -11,23 +11,29 @@ from zoo import Decoding
 
 PADDING, UNKNOWN, START, END = range(4)
 
+_ALWAYS = [
+    {},
+    {"attention": "scaled_dot", "cell": "lstm", "readout_dim": 5},
+    {"attention": "none", "cell": "lstm", "tie_embeddings": True},
+    {"kind": "transformer"},
+    {
+        "kind": "transformer",
+        "share_embeddings": True,
+        "target_vocabulary_size": 17,
+        "num_decoder_layers": 1,
+    },
+]
+_AT_LENGTH = [
+    {"input_in_query": True, "tie_embeddings": True},
+    {"attention": "none", "cell": "simple_rnn"},
+    {"kind": "transformer", "normalize_first": False, "num_layers": 1},
+    {"kind": "transformer", "tie_embeddings": False, "activation": "gelu"},
+]
 kinds = pytest.mark.parametrize(
     "overrides",
     [
-        {},
-        {"input_in_query": True, "tie_embeddings": True},
-        {"attention": "scaled_dot", "cell": "lstm", "readout_dim": 5},
-        {"attention": "none", "cell": "simple_rnn"},
-        {"attention": "none", "cell": "lstm", "tie_embeddings": True},
-        {"kind": "transformer"},
-        {"kind": "transformer", "normalize_first": False, "num_layers": 1},
-        {"kind": "transformer", "tie_embeddings": False, "activation": "gelu"},
-        {
-            "kind": "transformer",
-            "share_embeddings": True,
-            "target_vocabulary_size": 17,
-            "num_decoder_layers": 1,
-        },
+        *_ALWAYS,
+        *(pytest.param(x, marks=pytest.mark.long) for x in _AT_LENGTH),
     ],
     ids=lambda overrides: "-".join(map(str, overrides.values())) or "default",
 )
