@@ -13,6 +13,11 @@ from datasets._pairs import decode_lines
 from datasets._paths import user_path
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_QUOTING = {"minimal": csv.QUOTE_MINIMAL, "none": csv.QUOTE_NONE}
+_ADVICE = (
+    "where quotes are characters as any other, the option `quoting` says so, "
+    "as --data.quoting none"
+)
 # Hard to type in a shell.
 _NAMED_DELIMITERS = {"\\t": "\t", "tab": "\t"}
 
@@ -47,6 +52,9 @@ class Format:
             out.
         empty: What is done with a row in which a column that is read is
             empty: `"error"`, or `"skip"` to leave it out and count it.
+        quoting: `"minimal"`: a column that begins with a double quote ends
+            with the next one, and a quote inside it is written twice;
+            `"none"`: a quote is a character as any other.
         usual_delimiter: See `delimiter`.
 
     Raises:
@@ -57,6 +65,7 @@ class Format:
     delimiter: str | None = None
     encoding: str = "utf-8"
     empty: str = "error"
+    quoting: str = "minimal"
     usual_delimiter: str = ","
 
     def __post_init__(self):
@@ -79,6 +88,11 @@ class Format:
             raise ValueError(
                 f"`empty` is one of error, skip. Received: empty={self.empty!r}"
             )
+        if self.quoting not in _QUOTING:
+            raise ValueError(
+                f"`quoting` is one of {', '.join(_QUOTING)}. "
+                f"Received: quoting={self.quoting!r}"
+            )
 
     def delimiter_of(self, path):
         """The character that separates the columns of a file."""
@@ -92,7 +106,8 @@ def read_columns(path, columns, form, notes):
     """Reads some columns of a file.
 
     A column that contains the delimiter, a quote or a line end is written in
-    double quotes, a quote inside it twice. The file may be packed (`.gz`).
+    double quotes, a quote inside it twice, unless the format says that there
+    is no quoting. The file may be packed (`.gz`).
     Blank lines are passed over.
 
     Args:
@@ -143,6 +158,7 @@ def _rows(path, form):
         reader = csv.reader(
             _texts_of_lines(_lines(file, path, packed), path, form.encoding),
             delimiter=form.delimiter_of(path),
+            quoting=_QUOTING[form.quoting],
             strict=True,
         )
         while True:
@@ -208,14 +224,16 @@ def _decode(content, path, encoding):
 def _reason(error):
     # A quote left open takes in all the rest of the file.
     if "end of data" in str(error):
-        return "a quote is opened in this row and never closed"
+        return "a quote is opened in this row and never closed; " + _ADVICE
     if "field limit" in str(error):
         return (
             f"a column has more than {LONGEST_COLUMN:,} characters, the most "
             "that is read, unless a quote in this row is opened and never "
             "closed"
         )
-    return f"{error} (a quote inside a quoted column is written twice)"
+    return (
+        f"{error} (a quote inside a quoted column is written twice); {_ADVICE}"
+    )
 
 
 def _column_number(path, column, names):

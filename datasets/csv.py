@@ -29,6 +29,7 @@ def csv(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     empty: Literal["error", "skip"] = "error",
+    quoting: Literal["minimal", "none"] = "minimal",
 ):
     """Loads texts with a class each from a file, one text a row.
 
@@ -58,6 +59,8 @@ def csv(
         encoding: Of the text, as Python names it: `cp1252`, `utf-16`.
         empty: What is done with a row without text or class: `"error"`, or
             `"skip"` to leave it out; the notes say how many were.
+        quoting: `"minimal"`, as above, or `"none"`: a quote is a character
+            as any other.
 
     Returns:
         A `LoadedDataset`. The classes are those of `path`. The split of a
@@ -73,7 +76,7 @@ def csv(
             has a class that `path` lacks.
     """
     columns = (text_column, label_column)
-    form = Format(header, delimiter, encoding, empty)
+    form = Format(header, delimiter, encoding, empty, quoting)
     own = {"validation": validation_path, "test": test_path}
     fractions = {"test": test_fraction, "validation": validation_fraction}
     notes = []

@@ -29,6 +29,7 @@ def tsv(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     empty: Literal["error", "skip"] = "error",
+    quoting: Literal["minimal", "none"] = "minimal",
     source_language: str = "",
     target_language: str = "",
 ):
@@ -59,6 +60,8 @@ def tsv(
         encoding: Of the text, as Python names it: `cp1252`, `utf-16`.
         empty: What is done with a row without source or target: `"error"`, or
             `"skip"` to leave it out; the notes say how many were.
+        quoting: `"minimal"`, as above, or `"none"`: a quote is a character
+            as any other.
         source_language: BCP-47 tag.
         target_language: BCP-47 tag.
 
@@ -74,7 +77,9 @@ def tsv(
     """
     paths = {"train": path, "validation": validation_path, "test": test_path}
     columns = (source_column, target_column)
-    form = Format(header, delimiter, encoding, empty, usual_delimiter="\t")
+    form = Format(
+        header, delimiter, encoding, empty, quoting, usual_delimiter="\t"
+    )
     notes = []
     pairs = {
         split: [

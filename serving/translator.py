@@ -9,6 +9,9 @@ from serving.answers import rows_of
 from serving.answers import strings_of
 from serving.answers import text_of
 
+# A place of a beam in which there is no hypothesis has -1e30.
+_NONE = -5e29
+
 
 @dataclasses.dataclass(frozen=True)
 class Translation:
@@ -85,7 +88,8 @@ class Translator:
         How wide the beam is was said when the model was exported.
 
         Returns:
-            A list of `Hypothesis` for each string.
+            A list of `Hypothesis` for each string; fewer than the beam is wide
+            where there are no more translations.
         """
         texts = as_texts(texts)
         if not len(texts):
@@ -97,6 +101,7 @@ class Translator:
                 for text, score, total in zip(
                     row["translations"], row["scores"], row["log_probabilities"]
                 )
+                if total > _NONE
             ]
             for row in rows_of(answer)
         ]

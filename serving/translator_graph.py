@@ -171,6 +171,7 @@ class TranslatorGraph(tf.Module):
         scores = self.model.attention_scores({"source": ids, "target": ids})
         source = self.preprocessor.max_sequence_length
         longest = {"encoder": source, "decoder": longest_translation(source)}
+        longest["decoder"] += self.decoding.min_length
         names, stacks = {}, {}
         for output, (side, kind, keys) in _ATTENTION_OUTPUTS.items():
             names[output] = [
@@ -206,6 +207,7 @@ class TranslatorGraph(tf.Module):
             "beam": {
                 "beam_width": self.decoding.beam_width,
                 "length_penalty": self.decoding.length_penalty,
+                "patience": self.decoding.patience,
                 "min_length": self.decoding.min_length,
                 "no_repeat_ngram": self.decoding.no_repeat_ngram,
                 "attention": self.beam_attention,
@@ -230,4 +232,5 @@ def _trimmed(tokens):
     """Without the columns, the last axis, in which all is padding."""
     real = tf.cast(tf.not_equal(tokens, PADDING_ID), tf.int32)
     longest = tf.reduce_max(tf.reduce_sum(real, axis=-1))
-    return tokens[..., :longest]
+    # Where there is none, one is left: a shape of nothing can't be told.
+    return tokens[..., : tf.maximum(longest, 1)]

@@ -67,7 +67,29 @@ def _read(options):
     if len(set(files.values())) > 1:
         counts = ", ".join(f"{path} {count}" for path, count in files.items())
         raise DataError(f"The files must have as many lines: {counts}")
+    if gold:
+        _check_gold(options, texts, gold)
     return texts, gold
+
+
+def _check_gold(options, texts, gold):
+    """That all words it names are there, as they are not where they are
+    counted from another number."""
+    for line, (source, target, (_, links)) in enumerate(
+        zip(*texts, gold), start=1
+    ):
+        lengths = tuple(
+            len(alignment.words_of(text)) for text in (source, target)
+        )
+        for link in links:
+            if link[0] >= lengths[0] or link[1] >= lengths[1]:
+                first = options.gold_first_word
+                raise DataError(
+                    f"{options.gold}, line {line}: the words are counted from "
+                    f"{first} (--gold_first_word), and the sentences have "
+                    f"{lengths[0]} and {lengths[1]} of them. Received: "
+                    f"{link[0] + first}-{link[1] + first}"
+                )
 
 
 def _name(head, shift):

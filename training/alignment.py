@@ -305,22 +305,27 @@ class RunAligner:
         return found[choice], links.num_cut
 
 
+def words_of(text):
+    """The words of a line, which stand between blanks."""
+    return re.split("[ \t\r]+", text.strip(" \t\r"))
+
+
 def _joined(texts, tokenizer):
     """Texts as a tokenizer sees them, with nothing but the words of each
     between blanks, and where these are."""
     rows = tf.ragged.constant(
-        [re.split("[ \t\r]+", text.strip(" \t\r")) for text in texts],
+        [words_of(text) for text in texts],
         tf.string,
         ragged_rank=1,
     )
     # Word by word, as normalisation can change how many characters it has,
     # and put blanks into it.
-    words = rows.with_flat_values(
+    normalized = rows.with_flat_values(
         tf.strings.regex_replace(tokenizer.normalize(rows.flat_values), " ", "")
     )
     found = [
         alignment.joined([word.decode() for word in row])
-        for row in words.to_list()
+        for row in normalized.to_list()
     ]
     return [text for text, _ in found], [spans for _, spans in found]
 

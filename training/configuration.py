@@ -305,7 +305,8 @@ def _defaults(function):
 def default_name(configuration):
     """The name of a run that is not given one: <preset>_<dataset>, once where
     the preset is called after the data set."""
-    dataset = pathlib.Path(configuration.dataset.replace(":", "_")).stem
+    kind, _, path = configuration.dataset.partition(":")
+    dataset = f"{kind}_{pathlib.Path(path).stem}" if path else kind
     preset = configuration.preset
     return preset if preset.endswith(f"_{dataset}") else f"{preset}_{dataset}"
 

@@ -51,7 +51,10 @@ class TranslationEvaluator:
         self.preprocessor = preprocessor
         self.pairs = pairs
         self.target_language = target_language
-        tokenized, _ = tokenize_pairs(preprocessor, pairs)
+        tokenized, lengths = tokenize_pairs(preprocessor, pairs)
+        self.num_truncated = int(
+            (lengths[:, 0] > preprocessor.max_sequence_length).sum()
+        )
         self.batches = PairBatches(tokenized, tokens_per_batch)
         self.alignment_head = alignment_head
         self.translations = None  # of the last `evaluate`, with their scores
@@ -112,10 +115,13 @@ class TranslationEvaluator:
             A dictionary: `tokens_per_second` of the translations; where the
             target language is known BLEU on Moses tokens, as the papers
             compute it, `bleu_tokenized`, and that by the length of the
-            source, `by_source_length`; and of several heads the
-            `alignment_error_rates`.
+            source, `by_source_length`; of several heads the
+            `alignment_error_rates`; and where there are any the number of
+            `truncated_sources`, whose end the model does not see.
         """
         found = {"tokens_per_second": self.tokens_per_second}
+        if self.num_truncated:
+            found["truncated_sources"] = self.num_truncated
         if self.target_language:
             translations, _ = self.translations
             found["bleu_tokenized"] = metrics.tokenized_bleu(
@@ -174,6 +180,7 @@ class TranslationEvaluator:
             return None
         batch_size, source_length = source_shape
         max_length = longest_translation(source_length)
+        max_length += self.decoding.min_length
         uniforms = np.zeros((batch_size, max_length), np.float32)
         for place, row in enumerate(rows):
             generator = np.random.default_rng([self.decoding.seed, int(row)])

@@ -1,10 +1,11 @@
 """Beam search."""
 
+import math
+
 import keras
 from keras import ops
 
 from zoo._next_token import END_ID
-from zoo._next_token import HARDLY
 from zoo._next_token import NEVER
 from zoo._next_token import NextToken
 from zoo._next_token import PADDING_ID
@@ -21,13 +22,16 @@ def beam_search(
     length_penalty=1.0,
     limits=None,
     rules=None,
+    patience=1.0,
 ):
     """Go on with the K most probable beginnings at each step.
 
     A beginning that is continued by END, and is one of the K best
     continuations, is finished. A sentence is done when it has K finished
-    hypotheses, or at its limit, where all beginnings are finished as they
-    are. So K = 1 is greedy search.
+    hypotheses (first come, first served), or K times the patience, of which
+    the K best are kept; or at its limit, where all beginnings are finished as
+    they are. So K = 1 is greedy search. What would have been better, but is
+    finished later, is not found; patience finds more of that.
 
     Args:
         step, state, batch_size, max_length, limits: As in
@@ -35,6 +39,7 @@ def beam_search(
         beam_width: K, an integer.
         length_penalty: Alpha of Wu et al. (2016), equation 14.
         rules: `NextToken`, what may come next.
+        patience: Factor of Kasai et al. (2022), section 3.
 
     Returns:
         Token ids `(batch_size, beam_width, max_length)`, END kept and padded
@@ -45,11 +50,21 @@ def beam_search(
 
     References:
         [Sutskever et al., 2014](https://arxiv.org/abs/1409.3215), section
-        3.2; [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7.
+        3.2; [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7;
+        [Kasai et al., 2022](https://arxiv.org/abs/2204.05424).
     """
-    rules = rules or NextToken()
+    if limits is None:
+        limits = ops.full((batch_size,), max_length, dtype="int32")
     search = _Search(
-        step, batch_size, max_length, beam_width, length_penalty, limits, rules
+        step,
+        batch_size,
+        max_length,
+        beam_width,
+        length_penalty,
+        limits,
+        rules or NextToken(),
+        # 1.1 times 10 is a little more than 11.
+        enough=math.ceil(round(patience * beam_width, 6)),
     )
     return search.run(state)
 
@@ -58,7 +73,15 @@ class _Search:
     """One search; axes are B batch, K beam width, T steps, V vocabulary."""
 
     def __init__(
-        self, step, batch_size, max_length, width, penalty, limits, rules
+        self,
+        step,
+        batch_size,
+        max_length,
+        width,
+        penalty,
+        limits,
+        rules,
+        enough,
     ):
         self.step = step
         self.batch_size = batch_size
@@ -66,9 +89,8 @@ class _Search:
         self.width = width
         self.penalty = penalty
         self.rules = rules
-        if limits is None:
-            limits = ops.full((batch_size,), max_length, dtype="int32")
         self.limits = limits
+        self.enough = enough
         self.positions = ops.arange(max_length, dtype="int32")
 
     def run(self, state):
@@ -82,7 +104,12 @@ class _Search:
         start = ops.full(shape, START_ID, dtype="int32")
         own = ops.zeros(shape, "int32") + ops.arange(self.width, dtype="int32")
         begun = {"last": start, "beams": own, "tokens": nothing, "sum": first}
-        ended = {"tokens": nothing, "score": never, "sum": never}
+        ended = {
+            "tokens": nothing,
+            "score": never,
+            "sum": never,
+            "count": ops.zeros((self.batch_size,), dtype="int32"),
+        }
 
         def unfinished(index, begun, ended, done, state):
             return ops.logical_and(
@@ -129,15 +156,22 @@ class _Search:
         gains = ops.reshape(
             ruled - normalizer, (-1, self.width, vocabulary_size)
         )
-        sums = ops.reshape(
+        ranks = ops.reshape(
             begun["sum"][..., None] + gains,
             (-1, self.width * vocabulary_size),
         )
         # At most K of them are END, so K are left that go on.
         count = min(2 * self.width, self.width * vocabulary_size)
-        sums, places = ops.top_k(sums, count)
+        ranks, places = ops.top_k(ranks, count)
+        possible = ranks > NEVER / 2
         places = ops.cast(places, "int32")
         beams = places // vocabulary_size
+        # What the model says of them, whatever the rules do.
+        normalizer = ops.reshape(normalizer, (-1, self.width))
+        logits = ops.reshape(logits, (-1, self.width * vocabulary_size))
+        gains = ops.take_along_axis(logits, places, axis=1)
+        gains = gains - ops.take_along_axis(normalizer, beams, axis=1)
+        sums = ops.take_along_axis(begun["sum"], beams, axis=1) + gains
         last = places - beams * vocabulary_size
         tokens = ops.take_along_axis(begun["tokens"], beams[..., None], axis=1)
         tokens = ops.where(
@@ -151,13 +185,14 @@ class _Search:
             ops.logical_and(is_end, ops.arange(count) < self.width), at_limit
         )
         ends = ops.logical_and(ends, ops.logical_not(done)[:, None])
+        ends = ops.logical_and(ends, possible)
         ended = self._collect(index, ended, ends, tokens, sums)
-        found = ops.sum(ops.cast(ended["sum"] > HARDLY, "int32"), axis=1)
         done = ops.logical_or(
-            ops.logical_or(done, found >= self.width),
+            ops.logical_or(done, ended["count"] >= self.enough),
             index + 1 >= self.limits,
         )
-        kept = ops.where(is_end, NEVER, sums)
+        goes_on = ops.logical_and(possible, ops.logical_not(is_end))
+        kept = ops.where(goes_on, sums, NEVER)
         kept, chosen = ops.top_k(kept, self.width)
 
         def pick(tensor):
@@ -167,7 +202,7 @@ class _Search:
             "last": ops.cast(pick(last), "int32"),
             "beams": pick(beams),
             "tokens": ops.take_along_axis(tokens, chosen[..., None], axis=1),
-            "sum": ops.maximum(kept, NEVER),
+            "sum": kept,
         }
         return begun, ended, done, state
 
@@ -175,10 +210,10 @@ class _Search:
         """The K best of what had ended and what does now."""
         length = ops.cast(index + 1, "float32")
         scores = sums / ops.power((5.0 + length) / 6.0, self.penalty)
-        possible = ops.logical_and(ends, sums > HARDLY)
-        scores = ops.where(possible, scores, NEVER)
-        sums = ops.where(possible, sums, NEVER)
-        tokens = ops.where(possible[..., None], tokens, PADDING_ID)
+        scores = ops.where(ends, scores, NEVER)
+        sums = ops.where(ends, sums, NEVER)
+        tokens = ops.where(ends[..., None], tokens, PADDING_ID)
+        count = ended["count"] + ops.sum(ops.cast(ends, "int32"), axis=1)
         together = {
             "tokens": ops.concatenate([ended["tokens"], tokens], axis=1),
             "sum": ops.concatenate([ended["sum"], sums], axis=1),
@@ -191,6 +226,7 @@ class _Search:
             ),
             "score": scores,
             "sum": ops.take_along_axis(together["sum"], best, axis=1),
+            "count": count,
         }
 
     def _repeat(self, nest):

@@ -8,7 +8,7 @@ Axes: B batch, K hypotheses, T steps, V target vocabulary.
 """
 
 import dataclasses
-import math
+import numbers
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -25,11 +25,14 @@ from zoo._search import one_path
 _FIELD_OF = {
     "beam_width": "beam",
     "length_penalty": "beam",
+    "patience": "beam",
     "temperature": "sample",
     "top_k": "sample",
     "top_p": "sample",
     "seed": "sample",
 }
+_COUNTS = ("beam_width", "top_k", "seed", "min_length", "no_repeat_ngram")
+_NUMBERS = ("length_penalty", "patience", "temperature", "top_p")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +46,16 @@ class Decoding:
         length_penalty: Alpha of Wu et al. (2016), equation 14: a log-
             probability is divided by `((5 + length) / 6) ** alpha`. 0 is
             none; more favours longer translations; of `beam`.
+        patience: The search for a sentence ends when this many times
+            `beam_width` hypotheses are finished (Kasai et al., 2022); of
+            `beam`.
         temperature: Logits are divided by it; of `sample`.
         top_k: Draw from the most probable tokens only (Fan et al., 2018);
             0 is all; of `sample`.
         top_p: Draw from the fewest tokens that together have this
             probability (Holtzman et al., 2020); of `sample`.
-        seed: Seed of `sample`.
+        seed: Seed of `sample`; what it draws for a sentence depends on the
+            place of that in its batch and on the longest of the batch.
         min_length: Fewest tokens before END.
         no_repeat_ngram: No n tokens in a row stand in a translation twice;
             0 is any.
@@ -60,6 +67,7 @@ class Decoding:
     decoder: Literal["greedy", "beam", "sample"] = "greedy"
     beam_width: int = 5
     length_penalty: float = 1.0
+    patience: float = 1.0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -73,21 +81,34 @@ class Decoding:
                 "`decoder` must be one of greedy, beam, sample. "
                 f"Received: decoder={self.decoder}"
             )
+        self._check_type(_COUNTS, numbers.Integral, "an integer")
+        self._check_type(_NUMBERS, numbers.Real, "a number")
         for name, is_right, wanted in (
             ("beam_width", self.beam_width >= 1, "at least 1"),
+            # Within these bounds no score leaves the range of float32.
             (
                 "length_penalty",
-                0 <= self.length_penalty < math.inf,
-                "a number, at least 0",
+                0 <= self.length_penalty <= 10,
+                "at least 0 and at most 10",
+            ),
+            (
+                "patience",
+                1 <= self.patience <= 1000,
+                "at least 1 and at most 1,000",
             ),
             (
                 "temperature",
-                0 < self.temperature < math.inf,
-                "a number, more than 0",
+                1e-6 <= self.temperature <= 1e6,
+                "at least 1e-6 and at most 1e6",
             ),
             ("top_k", self.top_k >= 0, "at least 0"),
             ("top_p", 0 < self.top_p <= 1, "more than 0 and at most 1"),
-            ("min_length", self.min_length >= 0, "at least 0"),
+            ("seed", 0 <= self.seed < 2**32, "at least 0 and less than 2**32"),
+            (
+                "min_length",
+                0 <= self.min_length <= 10_000,
+                "at least 0 and at most 10,000",
+            ),
             ("no_repeat_ngram", self.no_repeat_ngram >= 0, "at least 0"),
         ):
             if not is_right:
@@ -102,6 +123,14 @@ class Decoding:
                 raise ValueError(
                     f"`{field.name}` is of the decoder {decoder}. Received: "
                     f"{field.name}={value}, decoder={self.decoder}"
+                )
+
+    def _check_type(self, names, kind, wanted):
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(
+                    f"`{name}` must be {wanted}. Received: {name}={value!r}"
                 )
 
 
@@ -164,6 +193,7 @@ def decode(
             decoding.length_penalty,
             limits,
             rules,
+            decoding.patience,
         )
         return Hypotheses(*found)
     if decoding.decoder == "greedy":
@@ -241,7 +271,9 @@ def sample(
         # Where the uniform number falls among the probabilities in a row.
         ends = ops.cumsum(probabilities, axis=-1)
         drawn = ops.take(uniforms, index, axis=1)[:, None] * ends[:, -1:]
-        place = ops.argmax(ops.cast(ends > drawn, "int32"), axis=-1)
+        # A sum may grow by rounding alone where nothing may be drawn.
+        here = ops.logical_and(ends > drawn, probabilities > 0)
+        place = ops.argmax(ops.cast(here, "int32"), axis=-1)
         return ops.take_along_axis(candidates, place[:, None], axis=1)[:, 0]
 
     return one_path(step, state, batch_size, max_length, choose, limits, rules)

@@ -10,9 +10,8 @@ PADDING_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
 # than the best known one.
 SUPPRESSED_IDS = (PADDING_ID, UNKNOWN_ID, START_ID)
 
-# The log-probability of what may not come. END is the less impossible: where
-# nothing else may come, it does in greedy search and sampling. In a beam there
-# is then no hypothesis.
+# The log-probability of what may not come, and of END where it is too early and
+# nothing else may come either: then END it is.
 NEVER, HARDLY = -1e30, -1e29
 
 
@@ -66,13 +65,16 @@ class NextToken:
             axis=-1,
         )
         ruled = ops.where(suppressed, NEVER, logits)
-        if self.min_length:
-            too_early = ops.logical_and(
-                ops.equal(ids, END_ID), index < self.min_length
-            )
-            ruled = ops.where(too_early, HARDLY, ruled)
         if self.no_repeat_ngram:
             ruled = self._without_repeats(ruled, index, output)
+        if self.min_length:
+            is_end = ops.equal(ids, END_ID)
+            others = ops.max(
+                ops.where(is_end, NEVER, ruled), axis=-1, keepdims=True
+            )
+            early = ops.where(others > HARDLY, NEVER, HARDLY)
+            too_early = ops.logical_and(is_end, index < self.min_length)
+            ruled = ops.where(too_early, early, ruled)
         return ruled
 
     def _without_repeats(self, logits, index, output):
@@ -102,7 +104,7 @@ class NextToken:
 
 def _shifted(tokens, count):
     """Each row `count` places to the left, padded with 0."""
-    return ops.pad(tokens[:, count:], [[0, 0], [0, count]])
+    return ops.pad(tokens, [[0, 0], [0, count]])[:, count:]
 
 
 def filter_candidates(logits, temperature=1.0, top_k=0, top_p=1.0):
@@ -123,6 +125,8 @@ def filter_candidates(logits, temperature=1.0, top_k=0, top_p=1.0):
     count = min(top_k or vocabulary_size, vocabulary_size)
     values, candidates = ops.top_k(logits / temperature, count)
     probabilities = ops.softmax(values, axis=-1)
+    if top_p == 1.0:
+        return candidates, probabilities
     before = ops.cumsum(probabilities, axis=-1) - probabilities
     # The first is always one of them.
     first = ops.arange(count) == 0

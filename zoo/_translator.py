@@ -13,6 +13,25 @@ def longest_translation(source_length):
     return 2 * source_length + 16
 
 
+def _check_lengths(max_length, min_length, uniforms):
+    """Of what is known when a graph is made."""
+    if not isinstance(max_length, int):
+        return
+    # With 0 there are no tokens, and no END after `min_length` of them.
+    least = min_length + 1 if min_length else 0
+    if max_length < least:
+        raise ValueError(
+            f"`max_length` must be at least {least}, as `min_length` is "
+            f"{min_length}. Received: max_length={max_length}"
+        )
+    columns = None if uniforms is None else uniforms.shape[1]
+    if columns is not None and columns < max_length:
+        raise ValueError(
+            "`uniforms` must have a number for each token, "
+            f"(batch_size, {max_length}). Received: shape={uniforms.shape}"
+        )
+
+
 class Translator(AttentionModel):
     """Base of the translators.
 
@@ -44,7 +63,8 @@ class Translator(AttentionModel):
         Args:
             source: Token ids `(batch_size, source_length)`, padded with 0.
             max_length: Most tokens to give, END included; by default twice
-                those of each sentence and 16 more.
+                those of each sentence and 16 more, besides the `min_length`
+                of the decoding.
             decoding: `Decoding`, how to search; greedy by default.
             uniforms: Numbers from [0, 1), `(batch_size, max_length)`, that
                 sampling draws with; by default those of the seed.
@@ -52,7 +72,13 @@ class Translator(AttentionModel):
         Returns:
             `Hypotheses`, `beam_width` of them for each sentence, best first;
             one without a beam.
+
+        Raises:
+            ValueError: If `max_length` is negative or leaves no room for END
+                after `min_length`; or the `uniforms` are too few.
         """
+        decoding = decoding or Decoding()
+        _check_lengths(max_length, decoding.min_length, uniforms)
         if not self.built:
             self({"source": source, "target": ops.zeros_like(source[:, :1])})
         batch_size, source_length = ops.shape(source)
@@ -61,10 +87,12 @@ class Translator(AttentionModel):
             # Of its own for each sentence: its neighbours must not matter.
             lengths = ops.count_nonzero(padding_mask(source), axis=1)
             limits = longest_translation(ops.cast(lengths, "int32"))
+            limits = limits + decoding.min_length
             max_length = longest_translation(source_length)
+            max_length = max_length + decoding.min_length
         state = self.start(self.encode(source), capacity=max_length)
         return decode(
-            decoding or Decoding(),
+            decoding,
             self.step,
             state,
             batch_size,

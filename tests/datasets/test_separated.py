@@ -127,6 +127,7 @@ def test_what_is_not_of_the_encoding_is_named(path):
         {"encoding": "no such"},
         {"encoding": "base64"},
         {"empty": "keep"},
+        {"quoting": "all"},
     ],
 )
 def test_bad_formats(options):

@@ -76,6 +76,14 @@ def test_quotes_inside_a_plain_column(path):
     assert ('He said "no".', '5" wide') in everything(load(path, content))
 
 
+def test_no_quoting(path):
+    content = TEXT + '"Hi."\t"Salut."\n"Hi", he said.\t"a\n'
+    pairs = everything(load(path, content, quoting="none"))
+    assert {('"Hi."', '"Salut."'), ('"Hi", he said.', '"a')} <= set(pairs)
+    with pytest.raises(datasets.DataError, match="--data.quoting none"):
+        load(path, content)
+
+
 def test_byte_order_mark_blank_lines_and_carriage_returns(path):
     content = "\ufeff" + TEXT.replace("\n", "\r\n\r\n")
     assert everything(load(path, content)) == sorted(PAIRS)

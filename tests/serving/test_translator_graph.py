@@ -173,6 +173,7 @@ def test_the_card_says_how_the_beam_searches(model, preprocessor):
     assert graph.describe()["beam"] == {
         "beam_width": 7,
         "length_penalty": 0.9,
+        "patience": 1.0,
         "min_length": 0,
         "no_repeat_ngram": 3,
         "attention": False,

@@ -226,7 +226,8 @@ def test_differences():
     [
         ("phrases", "vision_transformer_tiny_digits_phrases"),
         ("digits", "vision_transformer_tiny_digits"),
-        ("images:a/b.c", "vision_transformer_tiny_digits_b"),
+        ("images:b.c", "vision_transformer_tiny_digits_images_b"),
+        ("images:a/b.c", "vision_transformer_tiny_digits_images_b"),
     ],
 )
 def test_default_name(dataset, name):

@@ -209,3 +209,12 @@ def test_command(tiny_run, tmp_path, monkeypatch, capsys):
     pathlib.Path("gold").write_text("0-0\n")
     assert train.main(command) == 2
     assert "en 2, fr 2, gold 1" in capsys.readouterr().err
+    # Counted from 1, and read as if from 0.
+    counts = [len(texts[1].split()) for texts in (SOURCES, TARGETS)]
+    pathlib.Path("gold").write_text(f"0-0\n1-1 {counts[0]}p{counts[1]}\n")
+    assert train.main(command) == 2
+    told = capsys.readouterr().err
+    assert "gold, line 2: the words are counted from 0" in told
+    assert f"Received: {counts[0]}-{counts[1]}" in told
+    assert train.main([*command, "--gold_first_word", "1"]) == 2
+    assert "gold, line 1" in capsys.readouterr().err

@@ -114,7 +114,7 @@ def test_full_width_finds_what_exhaustive_search_finds(penalty, compiled):
         assert not np.asarray(found.tokens)[row, 781:].any()
 
 
-def by_hand(table, width, max_length, penalty):
+def by_hand(table, width, max_length, penalty, patience):
     """Beam search with lists, as slow and plain as can be."""
     begun, ended = [((), 0.0)], []
     for index in range(max_length):
@@ -139,18 +139,21 @@ def by_hand(table, width, max_length, penalty):
                 ended.append((score, words))
             elif words[-1] != END and len(begun) < width:
                 begun.append((words, total))
-        if len(ended) >= width:
+        if len(ended) >= patience * width:
             break
     return sorted(ended, reverse=True)[:width]
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 7])
+@pytest.mark.parametrize("patience", [1.0, 1.5, 100.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_narrow_beam_is_that_of_plain_lists(width, seed):
+def test_a_narrow_beam_is_that_of_plain_lists(width, patience, seed):
     table = language(seed + 10)
-    decoding = Decoding("beam", beam_width=width, length_penalty=0.6)
+    decoding = Decoding(
+        "beam", beam_width=width, length_penalty=0.6, patience=patience
+    )
     found = decode(decoding, decoder_of(table[None]), begin([0]), 1, 6)
-    expected = by_hand(table, width, 6, 0.6)
+    expected = by_hand(table, width, 6, 0.6, patience)
     assert [strip(each) for each in found.tokens[0]] == [
         words for _, words in expected
     ]
@@ -159,12 +162,36 @@ def test_a_narrow_beam_is_that_of_plain_lists(width, seed):
     )
 
 
-def test_width_one_is_greedy():
+def test_patience_finds_what_is_finished_later():
+    # START -> A .6, END .4; A -> B .7, END .3; A B -> END 1.
+    a, b = 4, 5
+    table = np.full((SIZE, SIZE, SIZE), -99.0, "float32")
+    table[START, START, [a, END]] = np.log([0.6, 0.4])
+    table[START, a, [b, END]] = np.log([0.7, 0.3])
+    table[a, b, END] = 0.0
+    found = {}
+    for patience in (1.0, 1.5):
+        decoding = Decoding("beam", 2, length_penalty=0.0, patience=patience)
+        hypotheses = decode(decoding, decoder_of(table[None]), begin([0]), 1, 9)
+        found[patience] = [strip(row) for row in hypotheses.tokens[0]]
+    assert found == {1.0: [(END,), (a, END)], 1.5: [(a, b, END), (END,)]}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"min_length": 3},
+        {"no_repeat_ngram": 2},
+        # After five different words there is none left, and END comes early.
+        {"no_repeat_ngram": 1, "min_length": 8},
+    ],
+)
+def test_width_one_is_greedy(rules):
     tables = np.stack([language(seed) for seed in range(20)])
-    rows = list(range(20))
-    arguments = (decoder_of(tables), begin(rows), 20, 9)
-    greedy = decode(Decoding(), *arguments)
-    beam = decode(Decoding("beam", 1, length_penalty=1.7), *arguments)
+    arguments = (decoder_of(tables), begin(range(20)), 20, 9)
+    greedy = decode(Decoding(**rules), *arguments)
+    beam = decode(Decoding("beam", 1, length_penalty=1.7, **rules), *arguments)
     np.testing.assert_array_equal(beam.tokens, greedy.tokens)
     np.testing.assert_allclose(
         beam.log_probabilities, greedy.log_probabilities, rtol=1e-6
@@ -257,11 +284,24 @@ def test_no_repeat_ngram(decoder, size):
     assert not np.isin(held, (UNKNOWN, START)).any()
 
 
-def test_no_word_is_left():
+@every_decoder
+def test_no_word_is_left(decoder):
     # Five words, none twice, and END not before ten: it comes nevertheless.
     tables = language(0)[None]
-    (row,) = tokens_of("greedy", tables, no_repeat_ngram=1, min_length=10)
-    assert strip(row[0])[-1] == END and len(strip(row[0])) == 6
+    (row,) = tokens_of(decoder, tables, no_repeat_ngram=1, min_length=10)
+    for tokens in row:
+        words = strip(tokens)
+        assert words[-1] == END and len(words) == len(set(words)) == 6
+
+
+@every_decoder
+@pytest.mark.parametrize("size", [7, 8, 9, 10, 30])
+def test_no_repeats_of_more_words_than_there_are(decoder, size):
+    tables = np.stack([language(seed) for seed in range(4)])
+    np.testing.assert_array_equal(
+        tokens_of(decoder, tables, no_repeat_ngram=size),
+        tokens_of(decoder, tables),
+    )
 
 
 # Sampling.
@@ -339,8 +379,17 @@ def test_a_seed_draws_the_same_again():
     [
         ({"decoder": "best"}, "greedy, beam, sample. Received: decoder=best"),
         ({"beam_width": 0}, "at least 1. Received: beam_width=0"),
-        ({"length_penalty": -1.0}, "at least 0. Received: length_penalty=-1"),
-        ({"temperature": 0.0}, "more than 0. Received: temperature=0.0"),
+        ({"beam_width": 2.5}, "must be an integer. Received: beam_width=2.5"),
+        ({"beam_width": "4"}, "must be an integer. Received: beam_width='4'"),
+        ({"length_penalty": -1.0}, "at most 10. Received: length_penalty=-1"),
+        ({"length_penalty": 11.0}, "at most 10. Received: length_penalty=11"),
+        ({"patience": 0.5}, "at least 1 and at most 1,000. Received: patience"),
+        ({"temperature": "a"}, "must be a number. Received: temperature='a'"),
+        ({"temperature": 0.0}, "at most 1e6. Received: temperature=0.0"),
+        ({"temperature": 1e-46}, "at least 1e-6"),
+        ({"seed": -1}, "at least 0 and less than 2.*Received: seed=-1"),
+        ({"seed": 2**32}, "Received: seed=4294967296"),
+        ({"min_length": 10**6}, "at most 10,000. Received: min_length=1000000"),
         ({"temperature": float("nan")}, "Received: temperature=nan"),
         ({"top_k": -1}, "Received: top_k=-1"),
         ({"top_p": 0.0}, "more than 0 and at most 1. Received: top_p=0.0"),
@@ -348,6 +397,7 @@ def test_a_seed_draws_the_same_again():
         ({"min_length": -1}, "Received: min_length=-1"),
         ({"no_repeat_ngram": -2}, "Received: no_repeat_ngram=-2"),
         ({"beam_width": 4}, "of the decoder beam. Received: beam_width=4"),
+        ({"patience": 2.0}, "of the decoder beam. Received: patience=2.0"),
         ({"decoder": "beam", "top_k": 4}, "top_k=4, decoder=beam"),
     ],
 )

@@ -44,10 +44,18 @@ def search(paths):
             hypotheses = model.hypotheses(
                 SOURCES, MAX_LENGTH, decoding, UNIFORMS
             )
-            for field, value in hypotheses._asdict().items():
-                value = keras.ops.convert_to_numpy(value)
-                found[f"{pathlib.Path(path).stem} {name} {field}"] = value
+            found |= _fields(f"{pathlib.Path(path).stem} {name}", hypotheses)
+        # With a limit of its own for each sentence.
+        hypotheses = model.hypotheses(SOURCES, None, DECODINGS["beam-rules"])
+        found |= _fields(f"{pathlib.Path(path).stem} limits", hypotheses)
     return found
+
+
+def _fields(name, hypotheses):
+    return {
+        f"{name} {field}": np.asarray(value)
+        for field, value in hypotheses._asdict().items()
+    }
 
 
 def test_same_on_jax(make_translator, tmp_path, long_form):
@@ -67,7 +75,7 @@ def test_same_on_jax(make_translator, tmp_path, long_form):
         timeout=600,
     )
     ours, theirs = search(paths), np.load(tmp_path / "jax.npz")
-    assert set(ours) == set(theirs) and len(ours) == len(paths) * 6 * 3
+    assert set(ours) == set(theirs) and len(ours) == len(paths) * 7 * 3
     for name, value in ours.items():
         if name.endswith("tokens"):
             assert value.any(), name

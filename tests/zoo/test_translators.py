@@ -1,10 +1,14 @@
 """What holds for every translator of the zoo."""
 
+import collections
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import layers
 import zoo
 from tests.zoo.conftest import draw_weights
 from zoo import Decoding
@@ -368,6 +372,72 @@ def test_longest_translation(fluent):
     endless = ~np.any(ids == END, axis=1)
     assert endless.any()
     np.testing.assert_array_equal(given[endless], limits[endless])
+
+
+def test_min_length_has_room(fluent):
+    # The limit is of what may come after it.
+    decoding = Decoding(min_length=40)
+    ids = np.asarray(fluent.translate(SOURCES, decoding=decoding)[0])
+    assert ids.shape == (6, 2 * 7 + 16 + 40)
+    assert not (ids[:, :40] == END).any() and (ids[:, 40:] == END).any()
+
+
+@pytest.mark.parametrize(
+    "max_length, decoding, columns, message",
+    [
+        (-1, Decoding(), 9, "at least 0.*Received: max_length=-1"),
+        (5, Decoding(min_length=5), 9, "at least 6, as `min_length` is 5"),
+        (9, Decoding("sample"), 8, r"\(batch_size, 9\).*\(6, 8\)"),
+    ],
+)
+def test_impossible_lengths(fluent, max_length, decoding, columns, message):
+    with pytest.raises(ValueError, match=message):
+        fluent.translate(
+            SOURCES, max_length, decoding, np.zeros((6, columns), "float32")
+        )
+
+
+@pytest.mark.parametrize(
+    "decoding", [Decoding(), Decoding("beam", 3), Decoding("sample")]
+)
+def test_the_source_is_read_once(fluent, decoding, monkeypatch):
+    """Neither the encoder nor a projection of its keys is in the loop."""
+    calls = collections.Counter()
+
+    def count(owner, name):
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def counted(*args, **kwargs):
+            calls[name] += 1
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(type(fluent), "encode")
+    count(layers.MultiHeadAttention, "project")
+    count(layers.AdditiveAttention, "project")
+    seen = []
+    for max_length in (1, 6):
+        calls.clear()
+        fluent.translate(SOURCES, max_length, decoding)
+        seen.append(dict(calls))
+    assert seen[0] == seen[1] and seen[0]["encode"] == 1
+    assert seen[0]["project"] >= 1
+
+
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_rules_in_a_graph_of_unknown_shapes(fluent, decoder):
+    decoding = Decoding(decoder, min_length=3, no_repeat_ngram=2)
+    search = tf.function(
+        lambda source: fluent.hypotheses(source, decoding=decoding),
+        input_signature=[tf.TensorSpec([None, None], "int64")],
+    )
+    for sources in (SOURCES, SOURCES[2:3, :2]):
+        expected = fluent.hypotheses(sources, decoding=decoding)
+        found = search(sources)
+        np.testing.assert_array_equal(found.tokens, expected.tokens)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
