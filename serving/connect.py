@@ -3,11 +3,13 @@
 import json
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from serving.contract import batch_problems
 from serving.contract import describe
 from serving.contract import form_problems
+from serving.contract import MOST_ROWS
 from serving.contract import type_of
 from serving.endpoint import parse_endpoint
 from serving.grpc_connection import GrpcConnection
@@ -111,17 +113,31 @@ class _Function:
         self._name = name
 
     def __call__(self, **inputs):
-        """Tensors in and out, the batch first."""
-        count = len(next(iter(inputs.values())))
+        """Tensors in and out, the batch first.
+
+        A server is asked for so many rows at a time as it takes."""
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        count = len(next(iter(arrays.values())))
         if not count:
             return self._nothing()
-        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        parts = []
+        for start in range(0, count, MOST_ROWS):
+            rows = slice(start, start + MOST_ROWS)
+            parts.append(
+                self._predict({name: x[rows] for name, x in arrays.items()})
+            )
+        return {
+            name: tf.constant(_joined([part[name] for part in parts]))
+            for name in self.definition.outputs
+        }
+
+    def _predict(self, arrays):
+        """The outputs for a few rows, as the server told they would be."""
+        count = len(next(iter(arrays.values())))
         found = self._connection.predict(self._name, self.definition, arrays)
         for name in self.definition.outputs:
             self._check(name, found.get(name), count)
-        return {
-            name: tf.constant(found[name]) for name in self.definition.outputs
-        }
+        return found
 
     def _check(self, name, array, count):
         """Raise if an output is not as the server told it would be."""
@@ -179,6 +195,24 @@ class _Owner:
                 f"Received: {len(names)} class names"
             )
         return tf.constant(names)
+
+
+def _joined(parts):
+    """Arrays of other rows as one, padded as a server pads those of a batch:
+    with zeros, and with empty strings."""
+    if len(parts) == 1:
+        return parts[0]
+    count = sum(len(part) for part in parts)
+    widest = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
+    first = parts[0]
+    padding = b"" if first.dtype == object else 0
+    joined = np.full((count, *widest), padding, first.dtype)
+    row = 0
+    for part in parts:
+        place = [slice(row, row + len(part)), *map(slice, part.shape[1:])]
+        joined[tuple(place)] = part
+        row += len(part)
+    return joined
 
 
 def _sizes(info):

@@ -4,6 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
+# Rows of a request: `max_batch_size` of batching.config.
+MOST_ROWS = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Signature:

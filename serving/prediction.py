@@ -6,13 +6,13 @@ import pathlib
 import numpy as np
 
 from datasets import DataError
+from serving.contract import MOST_ROWS
 from serving.image_classifier import ImageClassifier
 from serving.translator import Translator
 from training.printable import printable
 from training.tsv_file import TRANSLATION_COLUMNS
 from training.tsv_file import write_tsv
 
-_BATCH = 32
 _MOST_SIMILAR = 5
 
 
@@ -51,8 +51,8 @@ def answers_of(model, sources):
 
 def batches_of(sources):
     """A list in parts that are answered together."""
-    for start in range(0, len(sources), _BATCH):
-        yield sources[start : start + _BATCH]
+    for start in range(0, len(sources), MOST_ROWS):
+        yield sources[start : start + MOST_ROWS]
 
 
 def write_answers(path, model, answers):

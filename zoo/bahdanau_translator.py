@@ -7,15 +7,22 @@ from keras import ops
 
 from layers import AdditiveAttention
 from layers import AttentionDecoder
+from layers import ConcatAttention
 from layers import DotProductAttention
 from layers import Dropout
+from layers import MultiplicativeAttention
 from layers.masks import padding_mask
 from zoo._registry import Preset
 from zoo._registry import register
 from zoo._translator import Translator
 
+# Given the width of the states, and what layers are given besides.
 ATTENTIONS = {
     "additive": AdditiveAttention,
+    "multiplicative": lambda units, **options: MultiplicativeAttention(
+        score_mode="general", **options
+    ),
+    "concat": ConcatAttention,
     "scaled_dot": DotProductAttention,
     "none": None,
 }
@@ -45,8 +52,10 @@ class BahdanauTranslator(Translator):
             encoder, and of the attention; the paper's n and n'.
         readout_dim: Width after the maxout, the paper's l;
             `embedding_dim` by default.
-        attention: `"additive"`, `"scaled_dot"`, or `"none"`: the final
-            states of the encoder are the one context of all steps.
+        attention: `"additive"` (Bahdanau), `"multiplicative"` or `"concat"`
+            (Luong's "general" and "concat"), `"scaled_dot"` (Vaswani), or
+            `"none"`: the final states of the encoder are the one context of
+            all steps.
         cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
         input_in_query: Whether the attention sees the previous token too,
             not only the state before it as in the paper.
@@ -82,7 +91,9 @@ class BahdanauTranslator(Translator):
         embedding_dim: int = 128,
         hidden_dim: int = 256,
         readout_dim: int | None = None,
-        attention: Literal["additive", "scaled_dot", "none"] = "additive",
+        attention: Literal[
+            "additive", "multiplicative", "concat", "scaled_dot", "none"
+        ] = "additive",
         cell: Literal["gru", "lstm", "simple_rnn"] = "gru",
         input_in_query: bool = False,
         tie_embeddings: bool = False,

@@ -80,7 +80,7 @@ def test_no_quoting(path):
     content = TEXT + '"Hi."\t"Salut."\n"Hi", he said.\t"a\n'
     pairs = everything(load(path, content, quoting="none"))
     assert {('"Hi."', '"Salut."'), ('"Hi", he said.', '"a')} <= set(pairs)
-    with pytest.raises(datasets.DataError, match="--data.quoting none"):
+    with pytest.raises(datasets.DataError, match=r"--data\.quoting none"):
         load(path, content)
 
 

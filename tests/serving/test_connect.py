@@ -13,6 +13,8 @@ import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 import serving
+from serving.grpc_connection import GrpcConnection
+from serving.rest_connection import RestConnection
 from tests.serving.classifier_runs import encoded
 from tests.serving.classifier_runs import pixels
 from training.configuration import ConfigurationError
@@ -66,6 +68,23 @@ def test_translators(connect, local_model, name):
     assert_same(remote.explain(TEXTS), local.explain(TEXTS))
     assert remote.translate(TEXTS) == local.translate(TEXTS)
     assert remote.translate([]) == remote.explain([]) == []
+
+
+def test_more_rows_than_a_request_has(connect, local_model, monkeypatch):
+    sizes = []
+    for connection in (GrpcConnection, RestConnection):
+        predict = connection.predict
+
+        def counted(self, name, definition, arrays, predict=predict):
+            sizes.append(len(arrays["text"]))
+            return predict(self, name, definition, arrays)
+
+        monkeypatch.setattr(connection, "predict", counted)
+    # The widest answer is in the second of three requests.
+    texts = ["in 3 weeks"] * 40 + [TEXTS[2]] + [""] * 29
+    remote, local = connect(PHRASES), local_model(PHRASES)
+    assert_same(remote.explain(texts), local.explain(texts))
+    assert sizes == [32, 32, 6]
 
 
 def test_beams(connect, local_model):

@@ -15,6 +15,7 @@ from google.protobuf import wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving import model_config
+from serving.contract import MOST_ROWS
 from tests.serving.conftest import SHIPPED_MODELS
 
 SERVING = pathlib.Path(model_config.__file__).parent
@@ -82,7 +83,7 @@ def test_batching(message_classes):
     assert not batching.pad_variable_length_inputs
     assert not batching.allowed_batch_sizes
     # What the client sends at a time.
-    assert batching.max_batch_size.value == 32
+    assert batching.max_batch_size.value == MOST_ROWS
     assert 0 < batching.batch_timeout_micros.value <= 10_000
 
 

@@ -340,7 +340,9 @@ def test_loading_nonsense_is_one_error(kind, tmp_path):
         serving.load(path)
 
 
-@pytest.mark.parametrize("attention", ["scaled_dot", "none"])
+@pytest.mark.parametrize(
+    "attention", ["multiplicative", "concat", "scaled_dot", "none"]
+)
 def test_other_attention(attention, tmp_path):
     preprocessor = TranslationPreprocessor.train(["a b c"], ["d e f"])
     model = zoo.create_model(

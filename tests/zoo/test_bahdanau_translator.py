@@ -6,7 +6,7 @@ from zoo.bahdanau_translator import BahdanauTranslator
 
 PADDING, UNKNOWN, START, END = range(4)
 
-ATTENTIONS = ["additive", "scaled_dot", "none"]
+ATTENTIONS = ["additive", "multiplicative", "concat", "scaled_dot", "none"]
 CELLS = ["gru", "lstm", "simple_rnn"]
 
 # As a Keras model.
@@ -26,7 +26,8 @@ def test_logits(make_translator, inputs, attention, cell):
     [
         (
             {"attention": "dot"},
-            "one of additive, scaled_dot, none. Received: attention=dot",
+            "one of additive, multiplicative, concat, scaled_dot, none. "
+            "Received: attention=dot",
         ),
         (
             {"cell": "mgu"},

@@ -30,6 +30,8 @@ _ALWAYS = [
 _AT_LENGTH = [
     {"input_in_query": True, "tie_embeddings": True},
     {"attention": "none", "cell": "simple_rnn"},
+    {"attention": "multiplicative", "cell": "simple_rnn"},
+    {"attention": "concat", "cell": "lstm", "input_in_query": True},
     {"kind": "transformer", "normalize_first": False, "num_layers": 1},
     {"kind": "transformer", "tie_embeddings": False, "activation": "gelu"},
 ]
