@@ -83,7 +83,7 @@ def transformer(num_layers, width, inner, vocabulary, post_norm=False):
 
 
 PARAMETERS = {
-    "transformer_translator_tiny": transformer(4, 128, 256, 8000),
+    "transformer_translator_tiny": transformer(4, 128, 256, 4000),
     "transformer_translator_small": transformer(4, 256, 1024, 8000),
     "transformer_translator_base": transformer(6, 512, 2048, 37_000, True),
     "transformer_translator_large": transformer(6, 1024, 4096, 37_000, True),
