@@ -56,7 +56,7 @@ def find_or_download(relative_path, url, checksum, size_limit, data_dir=None):
     cached = pathlib.Path(pooch.os_cache("attention_zoo")) / relative_path
     try:
         return _cached_or_downloaded(cached, url, checksum, size_limit)
-    except OSError as error:
+    except (OSError, portalocker.LockException) as error:
         # All errors of the network and of the disk are OSErrors.
         raise DataError(
             f"Could not download {url} ({error}): put the file at {cached}, "
@@ -65,6 +65,9 @@ def find_or_download(relative_path, url, checksum, size_limit, data_dir=None):
 
 
 def _cached_or_downloaded(cached, url, checksum, size_limit):
+    # Also where nothing can be written, as in a container.
+    if cached.is_file() and _has_checksum(cached, checksum):
+        return cached
     cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_name(f"{cached.name}.part")
 

@@ -124,12 +124,14 @@ def read_columns(path, columns, form, notes):
         DataError: The file cannot be read, with the line; or it has no rows.
     """
     path = user_path(path)
-    read, num_skipped = [], 0
+    read, num_skipped, long_rows = [], 0, []
     try:
         rows = _rows(path, form)
         _, names = next(rows, (1, [])) if form.header else (1, None)
         numbers = [_column_number(path, column, names) for column in columns]
         for line, row in rows:
+            if any("\n" in text for text in row):
+                long_rows.append(line)
             texts = _texts(path, line, row, numbers, form.empty)
             if all(text.strip() for text in texts):
                 read.append((line, texts))
@@ -139,6 +141,11 @@ def read_columns(path, columns, form, notes):
         raise DataError(
             f"The file cannot be read: {error}. Received: path={str(path)!r}"
         ) from error
+    if long_rows:
+        notes.append(
+            f"{path}: {len(long_rows):,} rows go on in the next line, the "
+            f"first in line {long_rows[0]}, as their quotes say; {_ADVICE}."
+        )
     if num_skipped:
         notes.append(
             f"{path}: {num_skipped:,} rows with an empty column are left out."
@@ -156,7 +163,7 @@ def _rows(path, form):
     packed = path.name.lower().endswith(".gz")
     with gzip.open(path) if packed else open(path, "rb") as file:
         reader = csv.reader(
-            _texts_of_lines(_lines(file, path, packed), path, form.encoding),
+            _texts_of_lines(_lines(file, path, packed), path, form),
             delimiter=form.delimiter_of(path),
             quoting=_QUOTING[form.quoting],
             strict=True,
@@ -194,7 +201,8 @@ def _lines(file, path, packed):
         yield line
 
 
-def _texts_of_lines(lines, path, encoding):
+def _texts_of_lines(lines, path, form):
+    encoding = form.encoding
     if "\n".encode(encoding) != b"\n":
         # A line end is not the byte that files are cut into lines by.
         lines = io.BytesIO(_decode(b"".join(lines), path, encoding).encode())
@@ -204,6 +212,8 @@ def _texts_of_lines(lines, path, encoding):
         "or utf-16"
     )
     for number, line in enumerate(decode_lines(lines, path, encoding, advice)):
+        if form.quoting == "none":
+            line = line.replace("\r", " ")
         # A quoted column may go on in the next line.
         yield (line if number else line.removeprefix("\ufeff")) + "\n"
 
@@ -225,6 +235,11 @@ def _reason(error):
     # A quote left open takes in all the rest of the file.
     if "end of data" in str(error):
         return "a quote is opened in this row and never closed; " + _ADVICE
+    if "new-line character" in str(error):
+        return (
+            "a carriage return stands inside the line, as it may in a quoted "
+            "column only"
+        )
     if "field limit" in str(error):
         return (
             f"a column has more than {LONGEST_COLUMN:,} characters, the most "

@@ -164,12 +164,28 @@ def _readable_files(path, names, notes):
 
 
 def _files_below(folder):
-    """Yields the files in a folder and in those within it, sorted."""
-    for parent, folders, files in os.walk(folder):
+    """Yields the files in a folder and in those within it, sorted; links are
+    followed, no folder twice."""
+    seen = set()
+    for parent, folders, files in os.walk(
+        folder, onerror=_unreadable, followlinks=True
+    ):
         folders[:] = sorted(x for x in folders if not x.startswith("."))
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         for name in sorted(files):
             if not name.startswith("."):
                 yield pathlib.Path(parent, name)
+
+
+def _unreadable(error):
+    raise DataError(
+        f"A folder of pictures cannot be read: {error.strerror}. "
+        f"Received: {error.filename}"
+    ) from error
 
 
 def _check_each_class(path, names, labels):

@@ -59,7 +59,8 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, lines, vocabulary_size, lowercase=False):
-        """Learn the pieces; every character of the lines becomes one.
+        """Learn the pieces; every character of the lines becomes one, but
+        U+2585.
 
         Args:
             lines: Iterable of strings.
@@ -73,7 +74,10 @@ class SubwordTokenizer(Tokenizer):
         normalized = []
         for batch in batches(lines, LINES_AT_ONCE):
             text = normalize_text(tf.constant(batch), lowercase).numpy()
-            normalized.extend(line.decode() for line in text)
+            # SentencePiece leaves out a line with this sign, its own mark.
+            normalized.extend(
+                line.decode().replace("\u2585", " ") for line in text
+            )
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(

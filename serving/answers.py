@@ -1,5 +1,6 @@
 """Between Python's values and the tensors of signatures."""
 
+import numpy as np
 import tensorflow as tf
 
 from serving.endpoint import ServerError
@@ -51,10 +52,31 @@ def text_of(value):
         raise ServerError(f"an answer is no UTF-8: {error}") from error
 
 
+def placeholder(number):
+    """What a class is called whose name a server does not tell."""
+    return f"class {number}"
+
+
 def probabilities_of(row, class_names):
-    """`{class name: probability}`, in the order of the model."""
+    """`{class name: probability}`, in the order of the model.
+
+    Raises:
+        ServerError: The class that the model names is called otherwise here.
+    """
     names, label = list(class_names), text_of(row["label"])
-    if label:
+    probabilities = row["probabilities"]
+    if label and np.isfinite(probabilities).all():
+        best = int(probabilities.argmax())
         # A server tells the name of the answer only.
-        names[row["probabilities"].argmax()] = label
-    return dict(zip(names, row["probabilities"].tolist()))
+        if names[best] not in (label, placeholder(best)):
+            raise ServerError(
+                f"the class {label!r} is number {best} of the model, and "
+                f"{names[best]!r} in the card, which is of another model"
+            )
+        # One that is called as the placeholder of another.
+        names = [
+            f"number {n}" if name == label else name
+            for n, name in enumerate(names)
+        ]
+        names[best] = label
+    return dict(zip(names, probabilities.tolist()))

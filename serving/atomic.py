@@ -7,8 +7,9 @@ import re
 import shutil
 import tempfile
 
-# Digits of other scripts, and zeros in front, would make another name of it.
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+# What is a number to a server: 64 bits, with zeros in front, too.
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_MOST = 2**63 - 1
 
 
 @contextlib.contextmanager
@@ -32,7 +33,9 @@ def new_version(directory):
     try:
         yield version
         os.chmod(temporary, 0o755)  # mkdtemp lets nobody else read
+        _sync(temporary)
         version.path = _claim(temporary, directory)
+        _sync_one(directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -47,18 +50,42 @@ class Version:
 
 def versions(directory):
     """The numbers of the versions in a folder, sorted."""
-    return sorted(
-        int(path.name)
-        for path in pathlib.Path(directory).glob("*")
-        if _NUMBER.fullmatch(path.name) and path.is_dir()
-    )
+    # A name with zeros in front is another one than that of its number.
+    return [n for n in _numbers(directory) if _folder(directory, n).is_dir()]
+
+
+def _numbers(directory):
+    """The numbers that are taken, sorted."""
+    names = [path.name for path in pathlib.Path(directory).glob("*")]
+    numbers = {int(name) for name in names if _NUMBER.fullmatch(name)}
+    return sorted(number for number in numbers if number <= _MOST)
+
+
+def _folder(directory, number):
+    return pathlib.Path(directory, str(number))
+
+
+def _sync(folder):
+    """All of a folder is on the disk, before its name says that it is."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync_one(os.path.join(parent, name))
+        _sync_one(parent)
+
+
+def _sync_one(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _claim(temporary, directory):
     """Rename to the next free number, also when another one exports too."""
-    number = max(versions(directory), default=0) + 1
+    number = max(_numbers(directory), default=0) + 1
     while True:
-        path = directory / str(number)
+        path = _folder(directory, number)
         try:
             # A rename onto a folder that is not empty fails.
             os.rename(temporary, path)

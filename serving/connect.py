@@ -6,11 +6,13 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from serving.answers import placeholder
 from serving.contract import batch_problems
 from serving.contract import describe
 from serving.contract import form_problems
 from serving.contract import MOST_ROWS
 from serving.contract import type_of
+from serving.endpoint import AnswerTooLargeError
 from serving.endpoint import parse_endpoint
 from serving.grpc_connection import GrpcConnection
 from serving.load import kind_of
@@ -34,7 +36,9 @@ def connect(url, card=None, **options):
             default; `max_megabytes`, the largest answer, 64 by default.
 
     Returns:
-        What `serving.load` would give. Its methods raise `ServerError`, too.
+        What `serving.load` would give. Its methods raise `ServerError`, too,
+        and send 32 rows at a time. If the newest version changes in between,
+        the rest of the answers are its: give a `version` if they may not be.
 
     Raises:
         ServerError: If the server is away, or has no such model.
@@ -115,7 +119,8 @@ class _Function:
     def __call__(self, **inputs):
         """Tensors in and out, the batch first.
 
-        A server is asked for so many rows at a time as it takes."""
+        A server is asked for so many rows at a time as it takes, and as an
+        answer has room for."""
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
         count = len(next(iter(arrays.values())))
         if not count:
@@ -123,13 +128,27 @@ class _Function:
         parts = []
         for start in range(0, count, MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
-            parts.append(
-                self._predict({name: x[rows] for name, x in arrays.items()})
-            )
+            parts += self._parts({name: x[rows] for name, x in arrays.items()})
         return {
             name: tf.constant(_joined([part[name] for part in parts]))
             for name in self.definition.outputs
         }
+
+    def _parts(self, arrays):
+        """The outputs in a list, of half of the rows each if they are too
+        large for one answer."""
+        count = len(next(iter(arrays.values())))
+        try:
+            return [self._predict(arrays)]
+        except AnswerTooLargeError:
+            if count == 1:
+                raise
+        half = slice(count // 2), slice(count // 2, count)
+        return [
+            part
+            for rows in half
+            for part in self._parts({x: y[rows] for x, y in arrays.items()})
+        ]
 
     def _predict(self, arrays):
         """The outputs for a few rows, as the server told they would be."""
@@ -180,7 +199,7 @@ class _Owner:
                 f"Received: {count}"
             )
         if self._card is None:
-            return tf.constant([f"class {n}" for n in range(count)])
+            return tf.constant([placeholder(n) for n in range(count)])
         try:
             card = json.loads(pathlib.Path(self._card).read_text("utf-8"))
             names = [str(name) for name in card["class_names"]]

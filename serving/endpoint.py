@@ -17,6 +17,10 @@ class ServerError(RuntimeError):
         super().__init__(printable(" ".join(message.split()), 500))
 
 
+class AnswerTooLargeError(ServerError):
+    """An answer above the limit."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
     """A served model.
@@ -67,7 +71,7 @@ class Endpoint:
 
     def too_large(self):
         """The error of an answer above the limit."""
-        return ServerError(
+        return AnswerTooLargeError(
             f"The answer of {self.shown_model} is larger than "
             f"{self.max_bytes / 2**20:.4g} MiB. Send fewer inputs at once, or "
             "raise `max_megabytes`."
@@ -111,6 +115,10 @@ def parse_endpoint(
         raise ConfigurationError(
             "A version has a number or a label. "
             f"Received: version={version}, label={label!r}"
+        )
+    if version is not None and not 0 <= version < 2**63:
+        raise ConfigurationError(
+            f"A version is a number from 0. Received: version={version}"
         )
     for name, value in (("timeout", timeout), ("max_megabytes", max_megabytes)):
         if not 0 < value < 2**20:

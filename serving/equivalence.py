@@ -38,6 +38,7 @@ from serving.trial_rows import data_rows
 from serving.trial_rows import odd_rows
 from serving.trial_rows import takes_pictures
 from training.configuration import ConfigurationError
+from training.printable import printable
 from training.run import Run
 
 _WRONG = (ConfigurationError, DataError, SavedModelError)
@@ -52,7 +53,12 @@ def find_models(folders):
     """
     paths = []
     for folder in map(pathlib.Path, folders):
-        found = sorted(x.parent for x in folder.rglob("saved_model.pb"))
+        found = sorted(
+            file.parent
+            for file in folder.rglob("saved_model.pb")
+            # A version that is being written has a hidden name.
+            if not file.parent.name.startswith(".")
+        )
         if not found:
             raise ConfigurationError(f"There is no SavedModel in {folder}.")
         paths += found
@@ -191,10 +197,10 @@ def main(arguments=None):
         return 2
     lines = [_HEADER, ["---"] * len(_HEADER), *(row for row, _ in compared)]
     for line in lines:
-        print(f"| {' | '.join(map(str, line))} |")
+        print(printable(f"| {' | '.join(map(str, line))} |"))
     wrong = [message for _, message in compared if message]
     for message in wrong:
-        print(f"FAIL {message}")
+        print(printable(f"FAIL {message}"))
     return int(bool(wrong))
 
 

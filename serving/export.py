@@ -4,6 +4,8 @@ import json
 import pathlib
 import sys
 
+import tensorflow as tf
+
 from serving.atomic import new_version
 from serving.atomic import versions
 from serving.attention_choice import size_note
@@ -15,6 +17,7 @@ from serving.graphs import save_graph
 from serving.model_card import model_card
 from serving.model_card import pretrained_card
 from serving.pretrained import graph_of_pretrained
+from serving.saved_model_files import first_line
 from serving.warmup import write_warmup_requests
 from training.configuration import ConfigurationError
 from training.resume import write_json
@@ -110,13 +113,19 @@ def is_export_of(path, run):
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
     # As text, in which NaN is NaN.
-    return json.dumps(scores) == json.dumps(run.metrics["validation"])
+    return json.dumps(scores) == json.dumps(run.metrics.get("validation"))
 
 
 def _export(graph, directory, example, make_card):
     with new_version(directory) as version:
         path = version.temporary
-        save_graph(graph, path)
+        try:
+            save_graph(graph, path)
+        except tf.errors.OpError as error:
+            raise ExportError(
+                f"{directory} can't be written: {first_line(error)} Nothing "
+                "was exported."
+            ) from error
         check_ops(path)
         write_warmup_requests(path, graph.signatures(), example)
         write_json(path / "model_card.json", make_card())

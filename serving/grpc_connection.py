@@ -25,6 +25,7 @@ _SERVICE_CONFIG = {
         }
     ]
 }
+_MOST_ASKED_AGAIN = 64 * 2**20
 
 
 class GrpcConnection:
@@ -39,6 +40,8 @@ class GrpcConnection:
         options = [
             ("grpc.max_receive_message_length", endpoint.max_bytes),
             ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            # What is larger is not asked again.
+            ("grpc.per_rpc_retry_buffer_size", _MOST_ASKED_AGAIN),
         ]
         self._channel = grpc.insecure_channel(endpoint.address, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(

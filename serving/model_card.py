@@ -51,7 +51,10 @@ def model_card(run, graph, example, command="", about=None):
         "command": command_without_folders(command or metrics["command"]),
         "training_seconds": round(metrics["training_seconds"]),
         "hardware": metrics["hardware"],
-        "configuration": without_folders(config),
+        # With the numbers that were made shorter for the data.
+        "configuration": without_folders(
+            {**config, **metrics.get("adapted", {})}
+        ),
         **_abilities(graph, example),
     }
 

@@ -9,6 +9,7 @@ One line for each check, `ok` or `FAIL`. The exit status is 0 if all is well,
 import argparse
 import json
 import pathlib
+import shutil
 import sys
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ from serving.check_saved_model import xla_ops
 from serving.contract import batch_problems
 from serving.contract import describe
 from serving.contract import kind_of
+from serving.contract import MOST_ROWS
 from serving.contract import served_signatures
 from serving.contract import signature_problems
 from serving.graph_ops import op_problems
@@ -33,6 +35,7 @@ from serving.trial import example_request
 from serving.trial import run_requests
 from serving.warmup import read_warmup_requests
 from serving.warmup import warmup_path
+from training.printable import printable
 
 # A server refuses a file with more.
 _MOST_WARMUP_REQUESTS = 1000
@@ -54,10 +57,11 @@ class Report:
         """
         self.num_checks += 1
         self.num_failed += bool(problems)
+        # Names in a model are not of our making.
         for problem in problems:
-            print(f"FAIL  {check}: {problem}")
+            print(printable(f"FAIL  {check}: {problem}"))
         if not problems:
-            print(f"ok    {check}{': ' * bool(told)}{told}")
+            print(printable(f"ok    {check}{': ' * bool(told)}{told}"))
 
 
 def check_model(path, release, report, python=None):
@@ -204,6 +208,11 @@ def _request_problem(request, name, signatures):
             array = tf.make_ndarray(request.inputs[tensor])
         except (TypeError, ValueError) as error:
             return f"{tensor} can't be read: {first_line(error)}"
+        if len(array.shape) and len(array) > MOST_ROWS:
+            return (
+                f"{tensor} has {len(array)} rows, of which a server that makes "
+                f"batches takes {MOST_ROWS} (serving/batching.config)"
+            )
         shape = tf.TensorShape(info.tensor_shape)
         dtype = request.inputs[tensor].dtype
         if dtype != info.dtype or not shape.is_compatible_with(array.shape):
@@ -272,6 +281,8 @@ def _arguments(arguments):
         parser.error(f"there is no folder {found.saved_model}")
     # The last number of a release changes no op.
     found.serving = ".".join(found.serving.split(".")[:2])
+    if found.python and not shutil.which(found.python):
+        parser.error(f"--python: there is no program {found.python}")
     if found.serving not in SERVERS:
         parser.error(
             f"--serving must be one of {', '.join(SERVERS)}. "

@@ -1,5 +1,6 @@
 """An answer with its attention, for the terminal."""
 
+import math
 import os
 import unicodedata
 
@@ -89,14 +90,15 @@ def _bars(probabilities):
     margin = max(_width(name) for name, _ in ranked)
     return [
         f"{_pad(name, margin)} {probability:6.1%} "
-        f"{'█' * round(_BAR * probability)}".rstrip()
+        f"{'█' * round(_BAR * _finite(probability))}".rstrip()
         for name, probability in ranked
     ]
 
 
 def _shaded_tokens(tokens, weights):
     """Lines of tokens, each followed by a line of their shades."""
-    shades = [_shade(weight / max(weights)) for weight in weights]
+    most = max(map(_finite, weights)) or 1.0
+    shades = [_shade(weight / most) for weight in weights]
     lines, names, marks = [], "", ""
     for token, shade in zip(map(printable, tokens), shades):
         width = max(_width(token), 2)
@@ -138,7 +140,13 @@ def _map(scores, rows, columns):
 
 
 def _shade(weight):
-    return _SHADES[min(int(weight * len(_SHADES)), len(_SHADES) - 1)]
+    place = int(_finite(weight) * len(_SHADES))
+    return _SHADES[min(max(place, 0), len(_SHADES) - 1)]
+
+
+def _finite(number):
+    """A number to draw; what is none is drawn as nothing."""
+    return float(number) if math.isfinite(number) else 0.0
 
 
 def _pad(text, width):

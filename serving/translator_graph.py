@@ -9,6 +9,7 @@ from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING_ID
 from preprocessing.special_tokens import START_ID
 from serving.attention_choice import MOST_BYTES
+from serving.attention_choice import score_bytes
 from serving.attention_choice import share_between
 from serving.empty_batch import with_a_row
 from zoo import Decoding
@@ -171,7 +172,6 @@ class TranslatorGraph(tf.Module):
         scores = self.model.attention_scores({"source": ids, "target": ids})
         source = self.preprocessor.max_sequence_length
         longest = {"encoder": source, "decoder": longest_translation(source)}
-        longest["decoder"] += self.decoding.min_length
         names, stacks = {}, {}
         for output, (side, kind, keys) in _ATTENTION_OUTPUTS.items():
             names[output] = [
@@ -186,8 +186,14 @@ class TranslatorGraph(tf.Module):
         chosen, num_bytes = share_between(stacks, MOST_BYTES)
         self._longest_answer_bytes = {"explain": num_bytes}
         if self.beam_attention:
-            num_hypotheses = self.decoding.beam_width
-            self._longest_answer_bytes["beam"] = num_hypotheses * num_bytes
+            longest["decoder"] += self.decoding.min_length
+            self._longest_answer_bytes["beam"] = self.decoding.beam_width * sum(
+                len(chosen[output][0])
+                * len(chosen[output][1])
+                * score_bytes((longest[side], longest[keys]))
+                for output, (side, _, keys) in _ATTENTION_OUTPUTS.items()
+                if output in chosen
+            )
         self._heads = {x: list(heads) for x, (_, heads) in chosen.items()}
         self._layer_names = {
             output: [found[place] for place in chosen[output][0]]

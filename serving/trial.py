@@ -84,6 +84,9 @@ def run_c_requests(path, requests, python=None):
 
 def _answers_of_program(name, path, lines, python):
     program = str(pathlib.Path(__file__).with_name(name))
+    if python and os.sep in python:
+        # Not resolved: a link tells of which environment it is.
+        python = os.path.abspath(python)
     try:
         process = subprocess.run(
             [python or sys.executable, "-I", program, os.path.abspath(path)],
@@ -99,10 +102,13 @@ def _answers_of_program(name, path, lines, python):
         return {}, [], f"there is no answer after {_MOST_SECONDS} s"
     except OSError as error:
         return {}, [], str(error)
-    found = [json.loads(line) for line in process.stdout.splitlines()]
+    try:
+        found = [json.loads(line) for line in process.stdout.splitlines()]
+    except ValueError:
+        return {}, [], f"prints no answer: {process.stdout[:80]!r}"
     versions, answers = (found[0], found[1:]) if found else ({}, [])
     ended = ""
-    if process.returncode:
+    if process.returncode or not found or len(answers) < len(lines):
         told = process.stderr.strip().splitlines() or [""]
         ended = f"ends with status {process.returncode}: {told[-1][:300]}"
     return versions, answers, ended

@@ -89,7 +89,9 @@ class TranslationEvaluator:
         if links:
             scores |= self._alignment_scores(links)
         if self.pairs.novel is not None and self.pairs.novel.any():
-            matches = metrics.exact_matches(translations, self.pairs.targets)
+            matches = metrics.exact_matches(
+                translations, self.pairs.targets, lowercase
+            )
             scores["exact_match_novel"] = float(
                 matches[self.pairs.novel].mean()
             )

@@ -134,12 +134,19 @@ def fit_run(
             **_outcome(run, recipe, weights, evaluate, history),
             "parameters": model.count_params(),
             "replicas": distribution.replicas,
+            "adapted": _differences(configuration.recipe, recipe),
             **({"pretraining": pretraining} if pretraining else {}),
         }
         run.save_metrics(metrics)
         return metrics
 
     return distribution.in_turn(finish, lambda: None)
+
+
+def _differences(recipe, used):
+    """The fields of a recipe that were used with other values."""
+    before, after = map(dataclasses.asdict, (recipe, used))
+    return {name: after[name] for name in after if after[name] != before[name]}
 
 
 def _outcome(run, recipe, weights, evaluate, history):

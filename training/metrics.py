@@ -13,7 +13,7 @@ def text_scores(translations, references, lowercase=False):
     Args:
         translations: List of strings.
         references: List of strings, one for each.
-        lowercase: Whether BLEU and chrF ignore the case.
+        lowercase: Whether they ignore the case.
 
     Returns:
         A dictionary: `bleu` and `chrf` (0 to 100), `exact_match` (0 to 1,
@@ -26,24 +26,24 @@ def text_scores(translations, references, lowercase=False):
     return {
         "bleu": bleu.corpus_score(*pairs).score,
         "chrf": chrf.corpus_score(*pairs).score,
-        "exact_match": exact_match(translations, references),
+        "exact_match": exact_match(translations, references, lowercase),
         "bleu_signature": str(bleu.get_signature()),
         "chrf_signature": str(chrf.get_signature()),
     }
 
 
-def exact_matches(translations, references):
+def exact_matches(translations, references, lowercase=False):
     """For each pair whether the normalised strings are equal."""
     left, right = (
-        normalize_text(tf.constant(list(texts), tf.string)).numpy()
+        normalize_text(tf.constant(list(texts), tf.string), lowercase).numpy()
         for texts in (translations, references)
     )
     return left == right
 
 
-def exact_match(translations, references):
+def exact_match(translations, references, lowercase=False):
     """Share of the translations that are the reference, 0 to 1."""
-    return float(exact_matches(translations, references).mean())
+    return float(exact_matches(translations, references, lowercase).mean())
 
 
 def moses_tokens(text, language):

@@ -1,6 +1,7 @@
 """How a model is fitted: every number that is not in the architecture."""
 
 import dataclasses
+import math
 from typing import Literal
 
 
@@ -48,14 +49,15 @@ class Recipe:
 
     def __post_init__(self):
         for name in self.positive():
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(
                     f"`{name}` must be positive. "
                     f"Received: {name}={getattr(self, name)}"
                 )
         for name, (lowest, highest) in self.limits().items():
             value = getattr(self, name)
-            if value < lowest or (highest is not None and value >= highest):
+            is_above = highest is not None and value >= highest
+            if not math.isfinite(value) or value < lowest or is_above:
                 limit = "" if highest is None else f" and below {highest}"
                 raise ValueError(
                     f"`{name}` must be at least {lowest}{limit}. "

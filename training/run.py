@@ -10,6 +10,7 @@ import yaml
 
 from preprocessing import load_preprocessor
 from preprocessing.settings_file import read_json_object
+from training.configuration import configuration_of
 from training.configuration import ConfigurationError
 from training.configuration import differences
 from training.configuration import read_yaml
@@ -18,6 +19,15 @@ from training.resume import write_atomically
 from training.resume import write_json
 
 _LOCK_TIMEOUT = 600  # seconds
+
+
+def _present_form(config):
+    """A configuration with the fields that its version did not have, which
+    were as they are by default."""
+    try:
+        return configuration_of(config).to_dict()
+    except (ValueError, LookupError, TypeError):
+        return config
 
 
 def _any_file(directory):
@@ -63,7 +73,7 @@ class Run:
         run = cls(directory)
         new = configuration.to_dict()
         if run.config_path.exists():
-            lines = differences(run.config, new)
+            lines = differences(_present_form(run.config), new)
             if not lines:
                 return run
             if run.has_learned:

@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 
+import portalocker
 import pytest
 import requests
 
@@ -279,6 +280,26 @@ def test_a_cache_that_cannot_be_written(server, cache):
     pathlib.Path(cache.parent).mkdir(parents=True)
     cache.write_text("a file where a folder should be")
     with pytest.raises(DataError, match=r"or at set/file.gz in a folder"):
+        find(server.url)
+
+
+def test_a_cache_that_can_be_read_only(server, monkeypatch):
+    cached = find(server.url)
+
+    def refuse(*args, **kwargs):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(portalocker, "Lock", refuse)
+    assert find(server.url) == cached
+    assert len(server.requests) == 1
+
+
+def test_a_file_system_without_locks(server, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise portalocker.LockException("no locks available")
+
+    monkeypatch.setattr(portalocker, "Lock", refuse)
+    with pytest.raises(DataError, match=r"no locks available.*put the file at"):
         find(server.url)
 
 

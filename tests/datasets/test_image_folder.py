@@ -249,6 +249,30 @@ def test_bad_options(folder, tmp_path):
         load(folder, test_fraction=0.5, validation_fraction=0.5)
 
 
+def test_folders_that_are_links(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere, {"linked.png": picture(7)})
+    (folder / "cat" / "more").symlink_to(elsewhere)
+    (folder / "cat" / "again").symlink_to(folder / "cat")
+    before = len(everything(load(folder)))
+    (folder / "cat" / "more").unlink()
+    assert len(everything(load(folder))) == before - 1
+
+
+def test_a_folder_that_cannot_be_read(folder, monkeypatch):
+    (folder / "cat" / "shut").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(datasets.DataError, match=r"cannot be read: Perm.*shut"):
+        load(folder)
+
+
 def test_what_is_no_file_is_not_opened(folder):
     """Reading a pipe or a device would not end."""
     os.mkfifo(folder / "cat" / "pipe.png")

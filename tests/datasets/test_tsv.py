@@ -84,6 +84,24 @@ def test_no_quoting(path):
         load(path, content)
 
 
+def test_quotes_that_join_two_rows_are_told(path):
+    path.write_text(
+        TEXT + '"I am tired.\t« Je suis fatigué.\nLet\'s go."\tRentrons. »\n'
+    )
+    loaded = datasets.load(f"tsv:{path}")
+    (note,) = loaded.notes
+    assert "1 rows go on in the next line, the first in line 21" in note
+    assert "--data.quoting none" in note
+    assert datasets.load(f"tsv:{path}", quoting="none").notes == ()
+
+
+def test_a_carriage_return_inside_a_line(path):
+    content = TEXT + "a\rb\tc\n"
+    with pytest.raises(datasets.DataError, match="carriage return stands"):
+        load(path, content)
+    assert ("a b", "c") in everything(load(path, content, quoting="none"))
+
+
 def test_byte_order_mark_blank_lines_and_carriage_returns(path):
     content = "\ufeff" + TEXT.replace("\n", "\r\n\r\n")
     assert everything(load(path, content)) == sorted(PAIRS)

@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import serving
 import zoo
 from preprocessing import TranslationPreprocessor
 from serving.export import export_run
+from serving.graphs import save_graph
 from serving.translator_graph import TranslatorGraph
 from tests.serving import classifier_runs
 from tests.zoo.conftest import draw_weights
@@ -104,7 +104,7 @@ def translator_saved_model(tmp_path_factory):
     beam = Decoding("beam", 3, length_penalty=0.6)
     graph = TranslatorGraph(model, preprocessor, beam)
     path = tmp_path_factory.mktemp("translators") / "model" / "1"
-    tf.saved_model.save(graph, str(path), signatures=graph.signatures())
+    save_graph(graph, path)
     return path
 
 

@@ -8,9 +8,10 @@ from serving.atomic import versions
 
 
 def _export(folder, content="x"):
+    before = versions(folder)
     with new_version(folder) as version:
         (version.temporary / "model").write_text(content)
-        assert versions(folder) == versions(folder)
+        assert versions(folder) == before
         assert not version.temporary.name.isdecimal()
     return version.path
 
@@ -27,9 +28,16 @@ def test_versions_count_up_and_are_never_overwritten(tmp_path):
 def test_the_next_version_follows_the_largest(tmp_path):
     for name in ("2", "10", "notes", ".new-abc", "٣", "007"):
         (tmp_path / name).mkdir()
-    (tmp_path / "30").write_text("a file is no version")
     assert versions(tmp_path) == [2, 10]
     assert _export(tmp_path) == tmp_path / "11"
+    (tmp_path / "30").write_text("a file is no version, nor is its name free")
+    assert versions(tmp_path) == [2, 10, 11]
+    # To a server, 42.
+    (tmp_path / "0042").mkdir()
+    assert _export(tmp_path) == tmp_path / "43"
+    (tmp_path / "1763800000000000000").mkdir()
+    assert _export(tmp_path) == tmp_path / "1763800000000000001"
+    assert versions(tmp_path)[-1] == 1763800000000000001
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, ValueError])
@@ -54,7 +62,7 @@ def test_two_exports_at_once_get_two_versions(tmp_path):
 
 
 def test_a_version_claimed_in_between_is_not_overwritten(tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.atomic.versions", lambda folder: [])
+    monkeypatch.setattr("serving.atomic._numbers", lambda folder: [])
     _export(tmp_path, "first")
     _export(tmp_path, "second")
     assert (tmp_path / "1" / "model").read_text() == "first"

@@ -13,6 +13,9 @@ import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 import serving
+from serving.answers import placeholder
+from serving.answers import probabilities_of
+from serving.endpoint import parse_endpoint
 from serving.grpc_connection import GrpcConnection
 from serving.rest_connection import RestConnection
 from tests.serving.classifier_runs import encoded
@@ -156,8 +159,11 @@ def test_an_answer_above_the_limit(connect):
     model = connect(DIGITS, max_megabytes=0.3)
     images = [encoded(pixels(0, 20, 30))]
     assert model.explain(images)
-    with pytest.raises(serving.ServerError, match=r"larger than 0\.3 MiB"):
-        model.explain(images * 32)
+    # More of them come in several answers.
+    assert len(model.explain(images * 32)) == 32
+    model = connect(DIGITS, max_megabytes=0.01)
+    with pytest.raises(serving.ServerError, match=r"larger than 0\.01 MiB"):
+        model.explain(images)
 
 
 def test_no_server(scheme):
@@ -326,14 +332,43 @@ class Busy(prediction_service_pb2_grpc.PredictionServiceServicer):
             code = grpc.StatusCode.UNAVAILABLE
         context.abort(code, f"asked {Busy.asked} times")
 
+    Predict = GetModelMetadata
 
-def test_a_busy_server_is_asked_again():
+
+def test_a_busy_server_is_asked_again(monkeypatch):
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         Busy(), server
     )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    url = f"grpc://127.0.0.1:{port}/x"
     with pytest.raises(serving.ServerError, match="NOT_FOUND: asked 2 times"):
-        serving.connect(f"grpc://127.0.0.1:{port}/x")
+        serving.connect(url)
+    # Large requests, too.
+    monkeypatch.setattr(Busy, "asked", 0)
+    picture = np.zeros((1, 512, 512), "float32")
+    with pytest.raises(serving.ServerError, match="NOT_FOUND: asked 2 times"):
+        GrpcConnection(parse_endpoint(url)).predict("x", None, {"x": picture})
     server.stop(None).wait()
+
+
+def test_a_version_that_is_none():
+    with pytest.raises(ConfigurationError, match=r"number from 0\. Received"):
+        serving.connect("grpc://127.0.0.1:1/x", version=2**63)
+
+
+def test_names_of_classes_that_are_not_those_of_the_model():
+    def of(label, names):
+        probabilities = np.array([0.9, 0.08, 0.02], "float32")
+        row = {"label": label.encode(), "probabilities": probabilities}
+        return list(probabilities_of(row, names).items())
+
+    unknown = [placeholder(number) for number in range(3)]
+    assert [name for name, _ in of("pos", unknown)] == ["pos", *unknown[1:]]
+    # The model's own are called as placeholders are.
+    found = of("class 1", unknown)
+    assert [name for name, _ in found] == ["class 1", "number 1", "class 2"]
+    assert found[0][1] == pytest.approx(0.9)
+    with pytest.raises(serving.ServerError, match=r"number 0 of .*neg"):
+        of("pos", ["neg", "pos", "mixed"])

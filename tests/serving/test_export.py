@@ -16,7 +16,9 @@ from serving import export
 from serving.export import check_ops
 from serving.export import export_run
 from serving.export import ExportError
+from serving.graphs import save_graph
 from serving.translator_graph import TranslatorGraph
+from tests.serving.exported_models import in_a_session
 from training.configuration import ConfigurationError
 from training.run import Run
 
@@ -356,8 +358,9 @@ def test_other_attention(attention, tmp_path):
     ids = tf.zeros((1, 2), tf.int32)
     model({"source": ids, "target": ids})
     graph = TranslatorGraph(model, preprocessor)
-    tf.saved_model.save(graph, str(tmp_path), signatures=graph.signatures())
+    save_graph(graph, tmp_path)
     check_ops(tmp_path)
+    assert not any(in_a_session(tmp_path).values())
     found = graph.explain.get_concrete_function().structured_outputs
     assert ("attention" in found) == (attention != "none")
     for answer in serving.load(tmp_path).explain(["a b", "c"]):

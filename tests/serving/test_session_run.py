@@ -25,6 +25,7 @@ from tests.serving.exported_models import TRANSLATOR
     [
         *("tiny_saved_model", "text_saved_model"),
         *("encoder_saved_model", "image_saved_model"),
+        "translator_saved_model",
     ],
 )
 def test_exports_answer_in_the_session_of_a_server(model, request):

@@ -12,6 +12,7 @@ from preprocessing import TranslationPreprocessor
 from serving import translator_graph
 from serving.export import check_ops
 from serving.graphs import make_graph
+from serving.graphs import save_graph
 from serving.translator_graph import TranslatorGraph
 from tests.zoo.conftest import draw_weights
 from training.configuration import ConfigurationError
@@ -59,7 +60,7 @@ def loaded(model, preprocessor, tmp_path_factory):
     path = tmp_path_factory.mktemp("model")
     beam = Decoding("beam", 3, length_penalty=0.6)
     graph = TranslatorGraph(model, preprocessor, beam, beam_attention=True)
-    tf.saved_model.save(graph, str(path), signatures=graph.signatures())
+    save_graph(graph, path)
     check_ops(path)
     return serving.load(path)
 

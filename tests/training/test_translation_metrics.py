@@ -57,6 +57,8 @@ def test_exact_match_folds_forms_and_blanks_only():
     expected = [True, True, True, True, False, False, False, True]
     assert exact_matches(answers, references).tolist() == expected
     assert exact_match(answers, references) == 5 / 8
+    assert exact_match(answers, references, lowercase=True) == 6 / 8
+    assert text_scores(["a b"], ["A b"], lowercase=True)["exact_match"] == 1
 
 
 def test_moses_tokens_are_lowercase_normalised_and_escaped():
