@@ -59,7 +59,7 @@ def test_every_row_and_signature_is_asked_for_and_errors_are_kept():
     assert len(model.asked) == sum(map(len, latencies.values()))
     wrong = sum(asked == ("two", 3) for asked in model.asked)
     assert errors == ["RuntimeError: wrong"] * wrong
-    assert len(memory) >= 4
+    assert len(memory) >= 2
 
 
 def test_rows_in_batches_and_one_by_one():
