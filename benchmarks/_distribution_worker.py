@@ -1,15 +1,17 @@
 """A process of `benchmarks.distribution`: it times steps of a fit."""
 
 import contextlib
+import itertools
 import json
 import os
+import statistics
 import sys
 import time
 
 from training.quiet_import import import_tensorflow
 
-# Steps before those that are timed: the first ones compile.
-_WARM_UP = 5
+# Steps before those that are timed: the first of each length is traced.
+_WARM_UP = 30
 
 
 class DoneError(Exception):
@@ -56,7 +58,10 @@ def _measure(folder, steps, configuration, distribution):
     with contextlib.suppress(DoneError):
         run = start_run(folder, configuration, distribution)
         fit_run(configuration, run, distribution=distribution)
-    return (times[-1] - times[_WARM_UP]) / (len(times) - 1 - _WARM_UP)
+    # Not the mean, for a length that comes late.
+    return statistics.median(
+        after - before for before, after in itertools.pairwise(times[_WARM_UP:])
+    )
 
 
 if __name__ == "__main__":
