@@ -53,8 +53,6 @@ class FitConfiguration:
             `recipe.PREPROCESSING` has for the task of the model.
         recipe: The `Recipe`.
         init_from: Run whose weights and preprocessor are the start, or None.
-        asked_for: Names of the fields that the user wrote, here or in a file;
-            not a part of what a run is known by.
     """
 
     preset: str
@@ -64,7 +62,6 @@ class FitConfiguration:
     preprocessing: object
     recipe: Recipe
     init_from: str | None = None
-    asked_for: frozenset = dataclasses.field(default=frozenset(), compare=False)
 
     def to_dict(self):
         """As the nested dictionary that `config.yaml` holds."""

@@ -38,13 +38,11 @@ def configure(argv):
     arguments = parser.parse_args(argv)
     configuration = resolve(arguments)
     start = find_start(configuration)
-    # Without the defaults: what the user wrote, in a file or here.
-    asked_for = parser.parse_args(argv, defaults=False).as_dict()
     if start is not None:
+        # Without the defaults: what the user wrote, in a file or here.
+        asked_for = parser.parse_args(argv, defaults=False).as_dict()
         configuration = start.resolve(asked_for)
-    return arguments, dataclasses.replace(
-        configuration, asked_for=frozenset(asked_for)
-    )
+    return arguments, configuration
 
 
 def find_start(configuration):

@@ -39,11 +39,7 @@ def suited_recipe(configuration, steps_per_epoch):
         ("average_decay", 1 - 1 / longest),
     ):
         value = getattr(recipe, name)
-        if (
-            value > most
-            and value == _of_preset(preset, recipe, name)
-            and name not in configuration.asked_for
-        ):
+        if value > most and value == _of_preset(preset, recipe, name):
             changes[name] = most
     notes = [
         f"{name} is {value:.4g} instead of {getattr(recipe, name)}: there are "

@@ -267,7 +267,7 @@ register(
             "epochs": 60,
             "tokens_per_batch": 2048,
             "learning_rate": 3e-3,
-            "warmup_steps": 1000,
+            "warmup_steps": 1500,
             "average_decay": 0.999,
         },
         preprocessing={**_SUBWORDS, "vocabulary_size": 4000},

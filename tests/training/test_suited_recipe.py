@@ -5,7 +5,6 @@ import pytest
 import zoo
 from training.configuration import fit_parser
 from training.configuration import resolve
-from training.start import configure
 from training.suited_recipe import suited_recipe
 
 _OTHER = ("--preset", "bahdanau_translator_small", "--dataset", "tsv:a.tsv")
@@ -54,15 +53,6 @@ def test_many_steps_change_nothing():
     recipe, suited, notes = _suited(*_OTHER, steps=1000)
     assert suited == recipe
     assert notes == []
-
-
-def test_what_was_asked_for_stays_if_it_is_the_preset_s():
-    argv = [*_OTHER, "--warmup_steps", "500"]
-    _, configuration = configure(argv)
-    assert zoo.get_preset(_OTHER[1]).recipe["warmup_steps"] == 500
-    suited, notes = suited_recipe(configuration, 10)
-    assert suited.warmup_steps == 500
-    assert suited.average_decay < 0.999 and len(notes) == 1
 
 
 def test_what_was_asked_for_stays():
