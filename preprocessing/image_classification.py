@@ -95,7 +95,9 @@ class ImagePreprocessor(tf.Module):
                 throughout, or pixels given as floats are out of their range.
         """
         plain = cls(size, channels, 0.0, 1.0, class_names, interpolation)
-        decode = tf.function(plain.decode, reduce_retracing=True)
+        decode = tf.function(
+            plain.decode, autograph=False, reduce_retracing=True
+        )
         count, total, squares = 0, np.zeros(channels), np.zeros(channels)
         for batch in batches:
             images, valid = decode(batch)

@@ -38,7 +38,7 @@ class ClassifierGraph(tf.Module):
         self._layer_names = [f"encoder/{place}/self" for place in layers]
         self._heads = list(heads)
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[], autograph=False)
     def class_names(self):
         """The names of the classes, `(num_classes,)` strings, in the order of
         `probabilities`. It is no signature, but part of the SavedModel: there

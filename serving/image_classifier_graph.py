@@ -37,9 +37,11 @@ class ImageClassifierGraph(ClassifierGraph):
         # The number of channels is part of the signature, so that pictures
         # with another one are refused by it.
         spec = tf.TensorSpec([None, None, None, channels], name="images")
-        self.images = tf.function(self._images, input_signature=[spec])
+        self.images = tf.function(
+            self._images, input_signature=[spec], autograph=False
+        )
 
-    @tf.function(input_signature=[_IMAGE])
+    @tf.function(input_signature=[_IMAGE], autograph=False)
     def serving_default(self, image):
         """Classify the bytes of PNG or JPEG files.
 
@@ -59,7 +61,7 @@ class ImageClassifierGraph(ClassifierGraph):
         )
         return self._classify(*self.preprocessor.encode(images))
 
-    @tf.function(input_signature=[_IMAGE])
+    @tf.function(input_signature=[_IMAGE], autograph=False)
     def explain(self, image):
         """Classify, and show where the model looked.
 

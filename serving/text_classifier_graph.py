@@ -27,14 +27,14 @@ class TextClassifierGraph(ClassifierGraph):
         super().__init__(model, preprocessor, length, other_bytes)
         self.encoder = TextEncoderGraph(model, preprocessor)
 
-    @tf.function(input_signature=[TEXT])
+    @tf.function(input_signature=[TEXT], autograph=False)
     def serving_default(self, text):
         """Classify: `label`, and `probabilities` `(B, C)` of all classes."""
         ids, _ = self.encoder.encode(text)
         logits = self.model({"tokens": ids}, training=False)
         return self.label_and_probabilities(logits)
 
-    @tf.function(input_signature=[TEXT])
+    @tf.function(input_signature=[TEXT], autograph=False)
     def explain(self, text):
         """Classify, and show where the model looked.
 

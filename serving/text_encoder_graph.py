@@ -23,7 +23,7 @@ class TextEncoderGraph(tf.Module):
         self.model = model
         self.preprocessor = preprocessor
 
-    @tf.function(input_signature=[TEXT])
+    @tf.function(input_signature=[TEXT], autograph=False)
     def embed(self, text):
         """Sentence embeddings: `embeddings` `(B, D)`.
 

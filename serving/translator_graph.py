@@ -51,7 +51,7 @@ class TranslatorGraph(tf.Module):
         self.beam_attention = beam_attention
         self._choose_attention()
 
-    @tf.function(input_signature=[_TEXT])
+    @tf.function(input_signature=[_TEXT], autograph=False)
     def serving_default(self, text):
         """Translate: `translation` and `score`, the summed log-probability
         of the tokens, END included."""
@@ -62,7 +62,7 @@ class TranslatorGraph(tf.Module):
             "score": score,
         }
 
-    @tf.function(input_signature=[_TEXT])
+    @tf.function(input_signature=[_TEXT], autograph=False)
     def explain(self, text):
         """Translate, and show where the model looked.
 
@@ -78,7 +78,7 @@ class TranslatorGraph(tf.Module):
         """
         return with_a_row(self._explain, text)
 
-    @tf.function(input_signature=[_TEXT])
+    @tf.function(input_signature=[_TEXT], autograph=False)
     def beam(self, text):
         """The best translations, best first.
 

@@ -233,7 +233,7 @@ class AttentionSummary(keras.callbacks.Callback):
 def _recording_function(model):
     """A function `inputs -> {layer path: scores}`, traced once."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def record(inputs):
         with record_attention() as recorded:
             model(inputs, training=False)

@@ -135,7 +135,7 @@ def align(model, preprocessor, pairs, choices, makers):
     names = heads_of(model)
     tokenized, _ = tokenize_pairs(preprocessor, pairs)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def look(inputs):
         with record_attention() as recorded:
             model(inputs, training=False)

@@ -38,7 +38,10 @@ class AugmentedClassifier(keras.Model):
         self.mixing_layer = mixing_layer(recipe)
         self._learn = super().train_step
         self._learn_compiled = tf.function(
-            super().train_step, jit_compile=True, reduce_retracing=True
+            super().train_step,
+            jit_compile=True,
+            autograph=False,
+            reduce_retracing=True,
         )
         self.compiles = recipe.jit
 

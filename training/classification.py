@@ -36,6 +36,7 @@ class ClassificationEvaluator:
         self.probabilities = None  # of the last `evaluate`
         self._classify = tf.function(
             lambda inputs: tf.nn.log_softmax(model(inputs, training=False)),
+            autograph=False,
             reduce_retracing=True,
         )
 

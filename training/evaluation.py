@@ -63,9 +63,12 @@ class TranslationEvaluator:
         self.decoding = decoding or zoo.Decoding()
         self._translate = tf.function(
             functools.partial(model.translate, decoding=self.decoding),
+            autograph=False,
             reduce_retracing=True,
         )
-        self._compare = tf.function(self._compare_batch, reduce_retracing=True)
+        self._compare = tf.function(
+            self._compare_batch, autograph=False, reduce_retracing=True
+        )
 
     def evaluate(self):
         """All scores of the split.

@@ -128,7 +128,9 @@ class HiddenTokenEvaluator:
     def __init__(self, hider, batches):
         self.hider = hider
         self.batches = batches
-        self._compare = tf.function(self._compare_batch, reduce_retracing=True)
+        self._compare = tf.function(
+            self._compare_batch, autograph=False, reduce_retracing=True
+        )
 
     def evaluate(self):
         """`loss` (cross-entropy of a hidden token, in nats) and `accuracy`."""
