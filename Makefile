@@ -14,20 +14,20 @@ train: setup
 	$(BIN)/python train.py evaluate runs/bahdanau_translator_tiny_phrases --split test
 
 test: setup-tests
-	$(BIN)/python -m pytest -n 2 --every 5
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers --every 64
+	$(BIN)/python -m pytest -n 2 --dist worksteal --every 5
+	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers --every 64
 
 # The whole of what `test` does in a short form.
 test-long: setup-tests
-	$(BIN)/python -m pytest -n 2 --long
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers
+	$(BIN)/python -m pytest -n 2 --dist worksteal --long
+	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
 
 test-jax: setup-tests
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 tests/layers
+	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
 
 test-torch: setup-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 tests/layers
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
 
 lint: setup-tests
 	$(BIN)/ruff format --check .

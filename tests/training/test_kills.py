@@ -32,7 +32,7 @@ _TEXTS = [
 _DIGITS = [
     *("--preset", "vision_transformer_tiny_digits", "--crop_padding", "1"),
     *("--rand_augment", "1", "--mixup", "0.4", "--random_erasing", "0.5"),
-    *("--gradient_accumulation", "2", *_SMALL),
+    *("--gradient_accumulation", "2", "--batch_size", "128", *_SMALL),
 ]
 KINDS = ("translator", "texts", "digits")
 
