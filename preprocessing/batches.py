@@ -10,12 +10,12 @@ import tensorflow as tf
 _WITHOUT_END = tf.data.INFINITE_CARDINALITY
 
 
-def _options():
-    """Nothing here is left to be tuned, and the thread that would tune sleeps
-    for seconds before it lets an iterator go."""
+def untuned(dataset):
+    """The data set without autotuning, whose thread may sleep for seconds
+    before it lets go of an iterator that is at its end."""
     options = tf.data.Options()
     options.autotune.enabled = False
-    return options
+    return dataset.with_options(options)
 
 
 def bucket_lengths(longest):
@@ -173,7 +173,7 @@ class Batches(abc.ABC):
             made.map(self._finish)
             .prefetch(4)
             .apply(tf.data.experimental.assert_cardinality(_WITHOUT_END))
-            .with_options(_options())
+            .apply(untuned)
         )
 
     def with_rows(self):
@@ -186,7 +186,7 @@ class Batches(abc.ABC):
         """
         order = np.argsort(self._bucket.numpy(), kind="stable")
         batches = self._group(tf.data.Dataset.from_tensor_slices(order), False)
-        for rows in batches.with_options(_options()):
+        for rows in untuned(batches):
             real = tf.ones_like(rows, tf.float32)
             made = self._make({"rows": rows, "real": real, "of": 1})
             inputs, target, _ = self._finish(*made)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import DataError
+from preprocessing.batches import untuned
 from preprocessing.classification_batches import ImageBatches
 from preprocessing.image_classification import ImagePreprocessor
 from summaries import AttentionSamples
@@ -118,7 +119,8 @@ class ImageClassificationTask(ClassificationTask):
         if name in self.loaded.files:
             return _paths(self.loaded.files[name])
         images, labels = [], [np.zeros(0, np.int32)]
-        for batch in self.loaded.splits[name].batch(_ROWS_AT_ONCE):
+        rows = self.loaded.splits[name].batch(_ROWS_AT_ONCE)
+        for batch in untuned(rows):
             images.append(batch["image"].numpy())
             labels.append(batch["label"].numpy())
         images = np.concatenate(images) if images else np.zeros(0, object)

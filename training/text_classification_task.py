@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from preprocessing.batches import untuned
 from preprocessing.classification_batches import TextBatches
 from preprocessing.special_tokens import PADDING_ID
 from preprocessing.text_classification import TextClassificationPreprocessor
@@ -50,7 +51,7 @@ class TextClassificationTask(ClassificationTask):
     def read(self, name):
         dataset = self.loaded.splits[name]
         texts, labels = [], [np.zeros(0, np.int32)]
-        for batch in dataset.batch(_ROWS_AT_ONCE):
+        for batch in untuned(dataset.batch(_ROWS_AT_ONCE)):
             texts += [
                 text.decode(errors="replace") for text in batch["text"].numpy()
             ]

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from preprocessing import alignment
+from preprocessing.batches import untuned
 from preprocessing.pair_batches import TokenizedPairs
 
 _ROWS_AT_ONCE = 4096
@@ -49,7 +50,7 @@ class Pairs:
 def read_pairs(dataset):
     """Read a `tf.data.Dataset` of translation examples into memory."""
     sources, targets, alignments, novel = [], [], [], []
-    for examples in dataset.ragged_batch(_ROWS_AT_ONCE):
+    for examples in untuned(dataset.ragged_batch(_ROWS_AT_ONCE)):
         sources += [text.decode() for text in examples["source"].numpy()]
         targets += [text.decode() for text in examples["target"].numpy()]
         if "alignment" in examples:
