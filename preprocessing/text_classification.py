@@ -7,6 +7,7 @@ import tensorflow as tf
 from preprocessing.class_names import ClassNames
 from preprocessing.configuration_file import read_configuration
 from preprocessing.configuration_file import write_configuration
+from preprocessing.sequence_limit import SequenceLimit
 from preprocessing.special_tokens import PADDING
 from preprocessing.translation import append_end
 from preprocessing.translation import TOKENIZERS
@@ -17,7 +18,7 @@ _TASK = "text_classification"
 _STORED = {**TOKENIZERS, WordPieceTokenizer.kind: WordPieceTokenizer}
 
 
-class TextClassificationPreprocessor(tf.Module):
+class TextClassificationPreprocessor(SequenceLimit, tf.Module):
     """The tokenizer, the longest text and the names of the classes.
 
     It carries all that a fitted classifier needs besides its weights, and is
@@ -97,23 +98,18 @@ class TextClassificationPreprocessor(tf.Module):
             cut: Whether to cut texts that are too long.
         """
         ids = self._surround(
-            self.tokenizer.tokenize(text),
+            self.tokenizer.tokenize(self.readable(text)),
             self.tokenizer.start_id,
             self.tokenizer.end_id,
         )
         return self.cut(ids) if cut else ids
-
-    def cut(self, ids):
-        """Cut rows at `max_sequence_length`; END stays."""
-        longest = self.max_sequence_length - 1
-        return tf.concat([ids[:, :-1][:, :longest], ids[:, -1:]], axis=1)
 
     def pieces(self, text):
         """The strings of the tokens that `encode` gives, padded with "":
         `(batch_size, length)`. Unknown words are shown as they are in the
         text."""
         pieces = self._surround(
-            self.tokenizer.pieces(text),
+            self.tokenizer.pieces(self.readable(text)),
             self.tokenizer.start,
             self.tokenizer.end,
         )

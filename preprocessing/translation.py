@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from preprocessing.configuration_file import read_configuration
 from preprocessing.configuration_file import write_configuration
+from preprocessing.sequence_limit import SequenceLimit
 from preprocessing.special_tokens import END
 from preprocessing.special_tokens import END_ID
 from preprocessing.special_tokens import PADDING
@@ -18,7 +19,7 @@ TOKENIZERS = {
 }
 
 
-class TranslationPreprocessor(tf.Module):
+class TranslationPreprocessor(SequenceLimit, tf.Module):
     """The tokenizers of both languages and the longest sentence.
 
     It carries all that a fitted model needs besides its weights, and is
@@ -84,24 +85,25 @@ class TranslationPreprocessor(tf.Module):
             text: `(batch_size,)` strings.
             cut: Whether to cut sentences that are too long.
         """
-        ids = append_end(self.source_tokenizer.tokenize(text), END_ID)
+        ids = append_end(
+            self.source_tokenizer.tokenize(self.readable(text)), END_ID
+        )
         return self.cut(ids) if cut else ids
-
-    def cut(self, ids):
-        """Cut rows at `max_sequence_length`; END stays."""
-        longest = self.max_sequence_length - 1
-        return tf.concat([ids[:, :-1][:, :longest], ids[:, -1:]], axis=1)
 
     def source_pieces(self, text):
         """The strings of the tokens that `encode_source` gives, padded with
         "": `(batch_size, source_length)`. Unknown words are shown as they
         are in the text."""
-        pieces = append_end(self.source_tokenizer.pieces(text), END)
+        pieces = append_end(
+            self.source_tokenizer.pieces(self.readable(text)), END
+        )
         return self.cut(pieces).to_tensor(PADDING)
 
     def encode_target(self, text):
         """Strings to ragged ids, each row ended by END."""
-        return append_end(self.target_tokenizer.tokenize(text), END_ID)
+        return append_end(
+            self.target_tokenizer.tokenize(self.readable(text)), END_ID
+        )
 
     def decode_target(self, token_ids):
         """Ids `(batch_size, target_length)` to `(batch_size,)` strings."""

@@ -38,8 +38,7 @@ class TextEncoderGraph(tf.Module):
     def encode(self, text):
         """Strings to ids `(B, T)`, padded with 0, and whether each was cut."""
         ids = self.preprocessor.encode(text, cut=False)
-        limit = self.preprocessor.max_sequence_length
-        truncated = tf.greater(ids.row_lengths(), limit)
+        truncated = self.preprocessor.is_cut(text, ids)
         ids = self.preprocessor.cut(ids).to_tensor()
         # A batch without rows has no columns either; the model needs one.
         missing = tf.maximum(0, 1 - tf.shape(ids)[1])

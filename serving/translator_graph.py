@@ -143,8 +143,7 @@ class TranslatorGraph(tf.Module):
 
     def _encode(self, text):
         ids = self.preprocessor.encode_source(text, cut=False)
-        limit = self.preprocessor.max_sequence_length
-        truncated = tf.greater(ids.row_lengths(), limit)
+        truncated = self.preprocessor.is_cut(text, ids)
         ids = self.preprocessor.cut(ids).to_tensor()
         # A batch without rows has no columns either; the loops need one.
         missing = tf.maximum(0, 1 - tf.shape(ids)[1])

@@ -103,6 +103,12 @@ def test_a_sentence_of_the_limit_is_not_cut(signature):
     assert answer["truncated"].tolist() == [False, True]
 
 
+def test_what_is_behind_65536_bytes_is_cut(signature):
+    answer = signature([b" " * 65_535 + b"5", b" " * 65_535 + b"55"])
+    assert answer["truncated"].tolist() == [False, True]
+    assert answer["translation"][0] == answer["translation"][1]
+
+
 def test_no_text_is_end_alone(signature):
     answer = signature([b"", b" ", b"\0"])
     assert answer["source_tokens"].tolist() == [[b"[END]"]] * 3
