@@ -1,21 +1,23 @@
-"""Numbers of a preset's recipe that are too long for a user's data."""
+"""Numbers of a preset's recipe that are too long for what is fitted."""
 
 import dataclasses
 
 import zoo
+from training.configuration import fit_parser
+from training.configuration import resolve
 
 # Share of the updates that warm-up and memory of the average may take.
 _SHARE = 0.1
 
 
 def suited_recipe(configuration, steps_per_epoch):
-    """The recipe, for data that are not those of the preset.
+    """The recipe, for other data or fewer updates than those of the preset.
 
-    A preset's warm-up and moving average are for its own data. With fewer
-    updates the learning rate might never reach its peak, and the average
-    never forget the first weights, so both are made shorter: at most a tenth
-    of all updates. What differs from the preset was asked for, and stays; so
-    does everything on the preset's own data.
+    A preset's warm-up and moving average are for its own data, epochs and
+    batches. With fewer updates the learning rate might never reach its peak,
+    and the average never forget the first weights, so both are made shorter:
+    at most a tenth of all updates. What differs from the preset was asked
+    for, and stays; so does everything in a fit as the preset has it.
 
     Args:
         configuration: A `FitConfiguration`.
@@ -26,7 +28,9 @@ def suited_recipe(configuration, steps_per_epoch):
     """
     recipe = configuration.recipe
     preset = zoo.get_preset(configuration.preset)
-    if configuration.dataset == preset.dataset:
+    if configuration.dataset == preset.dataset and not _is_shorter(
+        configuration
+    ):
         return recipe, []
     steps = steps_per_epoch * recipe.epochs
     updates = steps // recipe.gradient_accumulation
@@ -47,6 +51,20 @@ def suited_recipe(configuration, steps_per_epoch):
         for name, value in changes.items()
     ]
     return dataclasses.replace(recipe, **changes), notes
+
+
+def _is_shorter(configuration):
+    """Whether a fit of the preset's data set has, perhaps, fewer updates."""
+    argv = ["--preset", configuration.preset]
+    own = resolve(fit_parser(argv).parse_args(argv))
+    recipe = configuration.recipe
+    if recipe.epochs < own.recipe.epochs or configuration.data != own.data:
+        return True
+    return any(
+        getattr(recipe, name) > getattr(own.recipe, name)
+        for name in ("tokens_per_batch", "batch_size", "gradient_accumulation")
+        if hasattr(recipe, name)
+    )
 
 
 def _of_preset(preset, recipe, name):

@@ -1,4 +1,4 @@
-"""Warm-up and average on data that are not those of the preset."""
+"""Warm-up and average of a fit that is not as the preset has it."""
 
 import pytest
 
@@ -21,6 +21,32 @@ def test_the_preset_s_own_data_change_nothing(name):
     if dataset == "images:DIR":
         return  # it has no data of its own
     recipe, suited, notes = _suited("--preset", name, steps=1)
+    assert suited is recipe
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("bahdanau_translator_small", "--epochs", "10"),
+        ("bahdanau_translator_small", "--tokens_per_batch", "8192"),
+        ("bahdanau_translator_small", "--gradient_accumulation", "2"),
+        ("bahdanau_translator_tiny", "--data.num_train", "1000"),
+        ("vision_transformer_tiny_digits", "--batch_size", "512"),
+    ],
+)
+def test_fewer_updates_than_the_preset_has(options):
+    recipe, suited, notes = _suited("--preset", *options, steps=10)
+    updates = 10 * recipe.epochs // recipe.gradient_accumulation
+    assert suited.warmup_steps == updates // 10 < recipe.warmup_steps
+    assert "warmup_steps" in notes[0]
+
+
+def test_more_updates_than_the_preset_has():
+    options = ("--epochs", "100", "--tokens_per_batch", "16")
+    recipe, suited, notes = _suited(
+        "--preset", "bahdanau_translator_small", *options, steps=1
+    )
     assert suited is recipe
     assert notes == []
 
