@@ -14,6 +14,9 @@ class Recipe:
         learning_rate: Peak of the schedule.
         schedule: What follows the warm-up.
         warmup_steps: Updates in which the learning rate rises to its peak.
+        shorten_warmup: Whether `warmup_steps` and the memory of
+            `average_decay` may be less than the preset's where there are
+            fewer updates than the preset has: a tenth of them at most.
         weight_decay: Decay of AdamW; 0 is plain Adam. Biases and
             normalisation weights do not decay.
         gradient_clip_norm: Largest global norm of a gradient; 0 is no limit.
@@ -36,6 +39,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: Literal["constant", "cosine", "inverse_square_root"] = "cosine"
     warmup_steps: int = 200
+    shorten_warmup: bool = True
     weight_decay: float = 0.0
     gradient_clip_norm: float = 1.0
     gradient_accumulation: int = 1

@@ -17,7 +17,8 @@ def suited_recipe(configuration, steps_per_epoch):
     batches. With fewer updates the learning rate might never reach its peak,
     and the average never forget the first weights, so both are made shorter:
     at most a tenth of all updates. What differs from the preset was asked
-    for, and stays; so does everything in a fit as the preset has it.
+    for, and stays; so does everything in a fit as the preset has it, and
+    without `shorten_warmup`.
 
     Args:
         configuration: A `FitConfiguration`.
@@ -28,9 +29,8 @@ def suited_recipe(configuration, steps_per_epoch):
     """
     recipe = configuration.recipe
     preset = zoo.get_preset(configuration.preset)
-    if configuration.dataset == preset.dataset and not _is_shorter(
-        configuration
-    ):
+    is_own = configuration.dataset == preset.dataset
+    if not recipe.shorten_warmup or is_own and not _is_shorter(configuration):
         return recipe, []
     steps = steps_per_epoch * recipe.epochs
     updates = steps // recipe.gradient_accumulation

@@ -86,3 +86,11 @@ def test_what_was_asked_for_stays():
     recipe, suited, notes = _suited(*_OTHER, *options, steps=10)
     assert suited == recipe
     assert notes == []
+
+
+def test_nothing_is_shorter_if_it_must_not_be():
+    recipe, suited, notes = _suited(
+        *_OTHER, "--shorten_warmup", "false", steps=10
+    )
+    assert suited is recipe
+    assert notes == []
