@@ -30,7 +30,7 @@ def suited_recipe(configuration, steps_per_epoch):
     recipe = configuration.recipe
     preset = zoo.get_preset(configuration.preset)
     is_own = configuration.dataset == preset.dataset
-    if not recipe.shorten_warmup or is_own and not _is_shorter(configuration):
+    if not recipe.shorten_warmup or (is_own and not _is_shorter(configuration)):
         return recipe, []
     steps = steps_per_epoch * recipe.epochs
     updates = steps // recipe.gradient_accumulation

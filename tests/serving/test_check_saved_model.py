@@ -108,11 +108,10 @@ def _write_classes(path, column, inputs, answers):
             writer.writerow((value, answer.label, f"{answer.probability:.6f}"))
 
 
-@pytest.fixture
-def pictures(tmp_path):
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
     """A folder of PNG and JPEG files, and their names."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("pictures")
     names = [f"{seed}.{form}" for seed, form in enumerate(("png", "jpg") * 2)]
     for seed, name in enumerate(names):
         form = "PNG" if name.endswith("png") else "JPEG"
@@ -216,6 +215,39 @@ def _by_first(values):
     return values + np.float32(1e-6) * values[len(values) // 2].sum()
 
 
+@pytest.fixture(scope="module")
+def texts_to_check(text_saved_model):
+    """A model, and rows of what it answers."""
+    texts = [*LINES, ""]
+    return tf.saved_model.load(str(text_saved_model)), [
+        {"text": text, "label": answer.label, "probability": answer.probability}
+        for text, answer in zip(
+            texts, serving.load(text_saved_model).explain(texts)
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def pictures_to_check(image_saved_model, pictures):
+    """A model, and rows of what it answers."""
+    folder, names = pictures
+    paths = [folder / name for name in names]
+    return tf.saved_model.load(str(image_saved_model)), [
+        {"path": path, "label": answer.label, "probability": answer.probability}
+        for path, answer in zip(
+            paths, serving.load(image_saved_model).explain(paths)
+        )
+    ]
+
+
+def test_answers_as_promised(texts_to_check, pictures_to_check):
+    for check, (model, rows) in (
+        (check_saved_model.check_text_model, texts_to_check),
+        (check_saved_model.check_image_model, pictures_to_check),
+    ):
+        assert not _failed(check, model, "no output", None, rows)
+
+
 @pytest.mark.parametrize(
     ("output", "change", "expected"),
     [
@@ -233,18 +265,10 @@ def _by_first(values):
     ],
 )
 def test_texts_whose_answers_are_not_as_promised(
-    output, change, expected, text_saved_model
+    output, change, expected, texts_to_check
 ):
-    model = tf.saved_model.load(str(text_saved_model))
-    texts = [*LINES, ""]
-    rows = [
-        {"text": text, "label": answer.label, "probability": answer.probability}
-        for text, answer in zip(
-            texts, serving.load(text_saved_model).explain(texts)
-        )
-    ]
+    model, rows = texts_to_check
     check = check_saved_model.check_text_model
-    assert not _failed(check, model, "no output", None, rows)
     assert expected in _failed(check, model, output, change, rows)
 
 
@@ -262,19 +286,10 @@ def test_texts_whose_answers_are_not_as_promised(
     ],
 )
 def test_pictures_whose_answers_are_not_as_promised(
-    output, change, expected, image_saved_model, pictures
+    output, change, expected, pictures_to_check
 ):
-    model = tf.saved_model.load(str(image_saved_model))
-    folder, names = pictures
-    paths = [folder / name for name in names]
-    rows = [
-        {"path": path, "label": answer.label, "probability": answer.probability}
-        for path, answer in zip(
-            paths, serving.load(image_saved_model).explain(paths)
-        )
-    ]
+    model, rows = pictures_to_check
     check = check_saved_model.check_image_model
-    assert not _failed(check, model, "no output", None, rows)
     failed = _failed(check, model, output, change, rows)
     assert any(name.startswith(expected) for name in failed), failed
 
