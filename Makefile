@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that run tests, each with a core and up to 6 GB: make WORKERS=4 test
+WORKERS ?= 2
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 # Of the many tests of layers `test` tries a part, and a smaller one on JAX,
 # which compiles each operation of each shape; `test-long` tries all.
 ON_JAX := KERAS_BACKEND=jax JAX_ENABLE_X64=1 XLA_FLAGS=--xla_backend_optimization_level=0
@@ -14,20 +17,20 @@ train: setup
 	$(BIN)/python train.py evaluate runs/bahdanau_translator_tiny_phrases --split test
 
 test: setup-tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --every 5
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers --every 64
+	$(BIN)/python $(PYTEST) --every 5
+	$(ON_JAX) $(BIN)/python $(PYTEST) tests/layers --every 64
 
 # The whole of what `test` does in a short form.
 test-long: setup-tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --long
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
+	$(BIN)/python $(PYTEST) --long
+	$(ON_JAX) $(BIN)/python $(PYTEST) tests/layers
 
 test-jax: setup-tests
-	$(ON_JAX) $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
+	$(ON_JAX) $(BIN)/python $(PYTEST) tests/layers
 
 test-torch: setup-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 --dist worksteal tests/layers
+	KERAS_BACKEND=torch $(BIN)/python $(PYTEST) tests/layers
 
 lint: setup-tests
 	$(BIN)/ruff format --check .

@@ -86,7 +86,7 @@ def _finish(run, configuration, arguments, name):
         model = exported_version(run, directory) or export_run(
             run, directory, about=about
         )
-    _show_samples(run, configuration, arguments.data_dir)
+    _show_samples(model or run.directory, configuration, arguments.data_dir)
     print(f"\nrun          {run.directory}")
     if model:
         print(f"SavedModel   {model}")
@@ -94,13 +94,13 @@ def _finish(run, configuration, arguments, name):
     print(f"test         python train.py evaluate {run.directory} --split test")
 
 
-def _show_samples(run, configuration, data_dir, count=3):
+def _show_samples(path, configuration, data_dir, count=3):
     import serving
     from serving.terminal import show
     from training.task import load_task
 
     sources = load_task(configuration, data_dir).sources(count)
-    answers = serving.load(run.directory).explain(sources)
+    answers = serving.load(path).explain(sources)
     for number, (source, answer) in enumerate(zip(sources, answers)):
         name = source if isinstance(source, str) else f"validation {number}"
         print(f"\n{show(name, answer)}")

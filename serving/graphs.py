@@ -89,4 +89,10 @@ def save_graph(graph, path):
     module.preprocessor = graph.preprocessor
     if hasattr(graph, "class_names"):
         module.class_names = graph.class_names
-    tf.saved_model.save(module, str(path), signatures=graph.signatures())
+    # What was traced already is not traced again: functions as such would be,
+    # as they belong to what is being saved.
+    signatures = {
+        name: function.get_concrete_function()
+        for name, function in graph.signatures().items()
+    }
+    tf.saved_model.save(module, str(path), signatures=signatures)

@@ -113,7 +113,10 @@ def test_marian_has_the_same_features():
     assert bias is kernel
 
 
-@pytest.mark.parametrize("name", ["ours", "ours-without-xla"])
+@pytest.mark.parametrize(
+    "name",
+    ["ours", pytest.param("ours-without-xla", marks=pytest.mark.long)],
+)
 def test_our_contestant(setting, tmp_path, name):
     found = {}
     setting = dataclasses.replace(setting, num_layers=1)  # compiles faster

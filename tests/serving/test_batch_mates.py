@@ -9,6 +9,8 @@ import tensorflow as tf
 import datasets
 
 _MODELS = pathlib.Path(__file__).parents[2] / "saved_models"
+_RECURRENT = "bahdanau_translator_tiny_phrases/2"
+_TRANSFORMER = "transformer_translator_tiny_phrases/1"
 _COUNT = 200
 _OUTPUTS = {
     "serving_default": ("translation", "score"),
@@ -27,12 +29,13 @@ def answers(signature, rows, names):
     return texts.numpy().tolist(), scores.numpy()
 
 
-@pytest.mark.parametrize("signature", _OUTPUTS)
 @pytest.mark.parametrize(
-    "model",
+    ("model", "signature"),
     [
-        "bahdanau_translator_tiny_phrases/2",
-        "transformer_translator_tiny_phrases/1",
+        (_RECURRENT, "serving_default"),
+        pytest.param(_RECURRENT, "beam", marks=pytest.mark.long),
+        pytest.param(_TRANSFORMER, "serving_default", marks=pytest.mark.long),
+        (_TRANSFORMER, "beam"),
     ],
 )
 def test_batch_mates_change_nothing(model, signature, sentences, long_form):

@@ -343,7 +343,14 @@ def test_loading_nonsense_is_one_error(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "attention", ["multiplicative", "concat", "scaled_dot", "none"]
+    "attention",
+    [
+        *("scaled_dot", "none"),
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("multiplicative", "concat")
+        ),
+    ],
 )
 def test_other_attention(attention, tmp_path):
     preprocessor = TranslationPreprocessor.train(["a b c"], ["d e f"])
