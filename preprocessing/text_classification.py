@@ -98,7 +98,7 @@ class TextClassificationPreprocessor(SequenceLimit, tf.Module):
             cut: Whether to cut texts that are too long.
         """
         ids = self._surround(
-            self.tokenizer.tokenize(self.readable(text)),
+            self.tokenizer.tokenize(self.beginning(text)),
             self.tokenizer.start_id,
             self.tokenizer.end_id,
         )
@@ -109,7 +109,7 @@ class TextClassificationPreprocessor(SequenceLimit, tf.Module):
         `(batch_size, length)`. Unknown words are shown as they are in the
         text."""
         pieces = self._surround(
-            self.tokenizer.pieces(self.readable(text)),
+            self.tokenizer.pieces(self.beginning(text)),
             self.tokenizer.start,
             self.tokenizer.end,
         )

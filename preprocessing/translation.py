@@ -86,7 +86,7 @@ class TranslationPreprocessor(SequenceLimit, tf.Module):
             cut: Whether to cut sentences that are too long.
         """
         ids = append_end(
-            self.source_tokenizer.tokenize(self.readable(text)), END_ID
+            self.source_tokenizer.tokenize(self.beginning(text)), END_ID
         )
         return self.cut(ids) if cut else ids
 
@@ -95,14 +95,14 @@ class TranslationPreprocessor(SequenceLimit, tf.Module):
         "": `(batch_size, source_length)`. Unknown words are shown as they
         are in the text."""
         pieces = append_end(
-            self.source_tokenizer.pieces(self.readable(text)), END
+            self.source_tokenizer.pieces(self.beginning(text)), END
         )
         return self.cut(pieces).to_tensor(PADDING)
 
     def encode_target(self, text):
         """Strings to ragged ids, each row ended by END."""
         return append_end(
-            self.target_tokenizer.tokenize(self.readable(text)), END_ID
+            self.target_tokenizer.tokenize(self.beginning(text)), END_ID
         )
 
     def decode_target(self, token_ids):

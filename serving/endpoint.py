@@ -73,8 +73,7 @@ class Endpoint:
         """The error of an answer above the limit."""
         return AnswerTooLargeError(
             f"The answer of {self.shown_model} is larger than "
-            f"{self.max_bytes / 2**20:.4g} MiB. Send fewer inputs at once, or "
-            "raise `max_megabytes`."
+            f"{self.max_bytes / 2**20:.4g} MiB. Raise `max_megabytes`."
         )
 
     def refused(self, reason):

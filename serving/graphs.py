@@ -89,8 +89,8 @@ def save_graph(graph, path):
     module.preprocessor = graph.preprocessor
     if hasattr(graph, "class_names"):
         module.class_names = graph.class_names
-    # What was traced already is not traced again: functions as such would be,
-    # as they belong to what is being saved.
+    # Traced here, and not while saving, which would be a trace of its own
+    # beside that of whoever looks at a signature later.
     signatures = {
         name: function.get_concrete_function()
         for name, function in graph.signatures().items()

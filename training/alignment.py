@@ -4,6 +4,7 @@ import inspect
 import itertools
 import re
 
+import numpy as np
 import tensorflow as tf
 
 import datasets
@@ -76,18 +77,20 @@ class AttentionLinks:
         # not.
         self.seen = preprocessor.max_sequence_length - 1
         self.shift = shift
-        self._overlaps = [
-            _overlaps(*side)
-            for side in zip(
-                (preprocessor.source_tokenizer, preprocessor.target_tokenizer),
-                (pairs.sources, pairs.targets),
-                spans,
+        self._overlaps, lengths = zip(
+            *(
+                _overlaps(preprocessor, *side)
+                for side in zip(
+                    (
+                        preprocessor.source_tokenizer,
+                        preprocessor.target_tokenizer,
+                    ),
+                    (pairs.sources, pairs.targets),
+                    spans,
+                )
             )
-        ]
-        self.num_cut = sum(
-            any(len(side) > self.seen for side in pair)
-            for pair in zip(*self._overlaps)
         )
+        self.num_cut = int((np.stack(lengths) > self.seen).any(axis=0).sum())
 
     def of(self, row, scores):
         """Those of a pair.
@@ -106,16 +109,19 @@ class AttentionLinks:
         return alignment.attention_links(scores, source, target[: len(scores)])
 
 
-def _overlaps(tokenizer, texts, spans):
-    """`token_words` of each text."""
+def _overlaps(preprocessor, tokenizer, texts, spans):
+    """`token_words` of each text, and their lengths without END."""
+    texts = tf.constant(texts, tf.string)
+    read = preprocessor.beginning(texts)
     if spans is None:
-        normalized = tokenizer.normalize(tf.constant(texts)).numpy()
+        normalized = tokenizer.normalize(read).numpy()
         spans = [alignment.word_spans(text.decode()) for text in normalized]
-    pieces = tokenizer.pieces(tf.constant(texts)).to_list()
-    return [
+    pieces = tokenizer.pieces(read)
+    overlaps = [
         alignment.token_words([piece.decode() for piece in row], words)
-        for row, words in zip(pieces, spans)
+        for row, words in zip(pieces.to_list(), spans)
     ]
+    return overlaps, preprocessor.lengths(texts, pieces).numpy()
 
 
 def align(model, preprocessor, pairs, choices, makers):

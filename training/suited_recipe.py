@@ -54,17 +54,19 @@ def suited_recipe(configuration, steps_per_epoch):
 
 
 def _is_shorter(configuration):
-    """Whether a fit of the preset's data set has, perhaps, fewer updates."""
+    """Whether a fit of the preset's data set has fewer updates than the
+    preset."""
     argv = ["--preset", configuration.preset]
     own = resolve(fit_parser(argv).parse_args(argv))
+    return _updates(configuration) < _updates(own)
+
+
+def _updates(configuration):
+    """A number that grows with the updates of a fit of one data set."""
     recipe = configuration.recipe
-    if recipe.epochs < own.recipe.epochs or configuration.data != own.data:
-        return True
-    return any(
-        getattr(recipe, name) > getattr(own.recipe, name)
-        for name in ("tokens_per_batch", "batch_size", "gradient_accumulation")
-        if hasattr(recipe, name)
-    )
+    batch = getattr(recipe, "batch_size", None) or recipe.tokens_per_batch
+    examples = configuration.data.get("num_train") or 1
+    return examples * recipe.epochs / (batch * recipe.gradient_accumulation)
 
 
 def _of_preset(preset, recipe, name):

@@ -75,7 +75,8 @@ def tokenize_pairs(preprocessor, pairs, with_links=False):
 
     Returns:
         `TokenizedPairs`, and the lengths `(num_pairs, 2)` that source and
-        target had before they were cut, END included.
+        target had before they were cut, END included, as
+        `SequenceLimit.lengths` counts them.
     """
     limit = preprocessor.max_sequence_length
     source, target, lengths, links = [], [], [], []
@@ -87,7 +88,9 @@ def tokenize_pairs(preprocessor, pairs, with_links=False):
             preprocessor.encode_source(texts[0], cut=False),
             preprocessor.encode_target(texts[1]),
         ]
-        lengths.append(tf.stack([e.row_lengths() for e in encoded], axis=1))
+        lengths.append(
+            tf.stack(list(map(preprocessor.lengths, texts, encoded)), axis=1)
+        )
         source.append(preprocessor.cut(encoded[0]))
         target.append(preprocessor.cut(encoded[1]))
         if with_links:
@@ -103,8 +106,13 @@ def tokenize_pairs(preprocessor, pairs, with_links=False):
 
 
 def _links(preprocessor, pairs, rows, texts, limit):
-    left = preprocessor.source_tokenizer.pieces(texts[0]).to_list()
-    right = preprocessor.target_tokenizer.pieces(texts[1]).to_list()
+    left, right = (
+        tokenizer.pieces(preprocessor.beginning(text)).to_list()
+        for tokenizer, text in zip(
+            (preprocessor.source_tokenizer, preprocessor.target_tokenizer),
+            texts,
+        )
+    )
     aligned = zip(
         pairs.alignments[rows], pairs.sources[rows], pairs.targets[rows]
     )

@@ -51,16 +51,17 @@ def test_exported(tries, name):
 
 LONG = {
     "blanks": b" " * 1_000_000 + b"March 5, 2021",
-    "marks": "e\u0301".encode() * 300_000,
+    "a letter is cut": b" " * 65_535 + "é".encode() * 500_000,
     "ideographs": "漢".encode() * 300_000,
     "digits": b"1234567890" * 100_000,
 }
 
 
+# The first is older, and reads all of it.
 @pytest.mark.parametrize("name", TEXT_MODELS[1:])
 def test_a_megabyte(tries, name):
-    """No text is read to its end, whatever its length: subwords of a megabyte
-    once took 24 seconds."""
+    """The answer is that of the beginning; subwords of all once took 24
+    seconds."""
     model = tf.saved_model.load(str(MODELS / name))
     explain = model.signatures["explain"]
     rows = list(LONG.values())
@@ -70,8 +71,9 @@ def test_a_megabyte(tries, name):
     )
     assert_sound(answer)
     assert answer["truncated"].numpy().tolist() == [True] * 4 + [False] * 2
-    beginnings = explain(text=tf.constant([row[:65_536] for row in rows]))
-    assert not beginnings["truncated"][0]
+    beginnings = [row[:65_536].decode("utf-8", errors="ignore") for row in rows]
+    beginnings = explain(text=tf.constant(beginnings))
+    assert not beginnings["truncated"][:2].numpy().any()
     for row in range(len(rows)):
         assert_same(beginnings, row, answer, row, leave_out="truncated")
 

@@ -55,3 +55,32 @@ def test_more_tokens_have_more_bytes(make):
     ids = encode(text, cut=False)
     assert ids.to_list() == encode(tf.constant(["dog sat"])).to_list()
     assert not preprocessor.is_cut(text, ids)[0]
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "subword"])
+@pytest.mark.parametrize("make", [_classification, _translation])
+def test_no_character_is_cut_in_two(make, tokenizer):
+    preprocessor, encode, _ = make(tokenizer=tokenizer)
+    # One of the two bytes of the first é would be read.
+    blanks = " " * (65_536 - len("dog") - 1)
+    text = tf.constant([blanks + "dogé", "dog", blanks + "dog" + "é" * 9])
+    cut, alone, longer = encode(text, cut=False).to_list()
+    assert cut == alone == longer
+    assert preprocessor.is_cut(text, encode(text, cut=False)).numpy().tolist()[
+        ::2
+    ] == [True, True]
+    # What is no UTF-8 counts as what stands for it, three bytes.
+    broken = tf.constant([b"\xff" * 30_000 + b" dog", b"\xff dog"])
+    ids = encode(broken, cut=False)
+    assert preprocessor.is_cut(broken, ids)[0]
+    assert ids.to_list()[0][-2:] != ids.to_list()[1][-2:]
+
+
+@pytest.mark.parametrize("make", [_classification, _translation])
+def test_lengths_count_what_is_not_read(make):
+    preprocessor, encode, _ = make(tokenizer="word", max_sequence_length=5)
+    text = tf.constant([*_LONG, "dog " * 9])
+    ids = encode(text, cut=False)
+    around = len(ids[2]) - 1
+    lengths = preprocessor.lengths(text, ids).numpy().tolist()
+    assert lengths == [6, 1 + around, 1 + around, 9 + around]

@@ -40,6 +40,34 @@ def test_fewer_updates_than_the_preset_has(options):
     updates = 10 * recipe.epochs // recipe.gradient_accumulation
     assert suited.warmup_steps == updates // 10 < recipe.warmup_steps
     assert "warmup_steps" in notes[0]
+    longest = max(updates / 10, 2)
+    assert suited.average_decay == min(recipe.average_decay, 1 - 1 / longest)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--batch_size", "16", "--gradient_accumulation", "4"),
+        ("--batch_size", "32", "--epochs", "4"),
+        ("--batch_size", "128", "--epochs", "16"),
+    ],
+)
+def test_as_many_updates_as_the_preset_has(options):
+    recipe, suited, notes = _suited(
+        "--preset", "transformer_classifier_small", *options, steps=1
+    )
+    assert suited is recipe
+    assert notes == []
+
+
+@pytest.mark.parametrize("option", ["seed", "num_test"])
+def test_other_validation_and_test_data_change_nothing(option):
+    recipe, suited, _ = _suited(
+        *("--preset", "transformer_classifier_tiny"),
+        *(f"--data.{option}", "3"),
+        steps=1,
+    )
+    assert suited is recipe
 
 
 def test_more_updates_than_the_preset_has():

@@ -90,6 +90,16 @@ def test_what_the_model_did_not_see_has_no_links(run):
     assert [len(each) for each in links] == [1, longest - 1]
 
 
+def test_no_more_of_a_text_is_aligned_than_is_read(run):
+    aligner = alignment.RunAligner(run)
+    # One word of 70,000 bytes; the model has a limit of 65,536.
+    source = "x" * 70_000 + " red" * 20
+    (links,), num_cut = aligner.align([source], ["20 rouge"])
+    assert num_cut == 1
+    assert {word for word, _ in links} == {0}
+    assert {word for _, word in links} <= {0, 1}
+
+
 def test_gold_and_pharaoh(tmp_path):
     path = tmp_path / "gold"
     path.write_text("1-1 2p3\n\n3-2\n")
