@@ -238,12 +238,30 @@ def test_nothing_of_the_machine_is_in_the_card(tiny_saved_model):
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run, tiny_saved_model, tmp_path_factory):
+def traces():
+    """The texts with which `explain` was traced to be exported."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tiny_saved_model, tmp_path_factory, traces):
     """A folder with two versions of one model."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     shutil.copytree(tiny_saved_model, folder / "1")
-    assert export_run(Run(tiny_run), folder, "again") == folder / "2"
+    explain = TranslatorGraph._explain
+
+    def noted(self, text):
+        traces.append(text)
+        return explain(self, text)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TranslatorGraph, "_explain", noted)
+        assert export_run(Run(tiny_run), folder, "again") == folder / "2"
     return folder
+
+
+def test_each_signature_is_traced_once(exported, traces):
+    assert len(traces) == 1
 
 
 def test_two_exports_are_two_versions(exported, tiny_saved_model):
